@@ -1,0 +1,65 @@
+"""Where a command finds the guard: in the Flask application, or in a settings file."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from flask.cli import ScriptInfo
+
+from bsguard.core.config import NOT_A_MAPPING
+from bsguard.core.errors import ConfigError, Problem
+from bsguard.extension import PREFIX, guard_of
+from bsguard.standard import Plan, read_plan
+
+if TYPE_CHECKING:
+    import click
+    from flask import Flask
+
+_DEFAULT_STATE_DIR: Final = Path(".bsguard")
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigFile:
+    """The settings file that ``python -m bsguard --config`` names."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a command works on."""
+
+    plan: Plan
+    #: None when the guard is configured by a file.
+    flask: Flask | None
+
+    @property
+    def state_dir(self) -> Path:
+        """The folder that holds events and overrides."""
+        return self.plan.settings.state_dir or _DEFAULT_STATE_DIR
+
+
+def source_of(context: click.Context) -> Source:
+    """The guard that a command is about; raises ConfigError."""
+    file = context.find_object(ConfigFile)
+    if file is not None:
+        return Source(read_file(file.path), None)
+    app = context.ensure_object(ScriptInfo).load_app()
+    return Source(guard_of(app).plan, app)
+
+
+def read_file(path: Path) -> Plan:
+    """Read settings from TOML (``.toml``) or JSON; raises ConfigError, also for a file that is neither."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        values = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+    except (ValueError, OSError, RecursionError) as error:
+        message = f"cannot be read as {'TOML' if path.suffix == '.toml' else 'JSON'}: {error}"
+        raise ConfigError([Problem(NOT_A_MAPPING, str(path), message)]) from None
+    if not isinstance(values, dict):
+        raise ConfigError([Problem(NOT_A_MAPPING, str(path), "wanted an object with settings by name")])
+    return read_plan({str(key).removeprefix(PREFIX): value for key, value in values.items()}, prefix=PREFIX)

@@ -1,0 +1,197 @@
+"""The request body: read at most once, kept, and handed on as exactly the bytes that were judged.
+
+States: *untouched* (``wsgi.input`` is the server's, nothing read) -> *loaded* (every byte is here) or *stopped* (the
+body was too large or broke; what was read is here, and the failure is remembered). Once anything was read,
+:meth:`Body.rewind` puts a stream in place that yields the same bytes again: all of them when loaded; what was read
+and then the unread rest, or the failure itself, when stopped. Nothing is read unless a layer asks, or the body is
+chunked: a chunked body shows its errors only on reading.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import IO, TYPE_CHECKING, Final, cast
+
+from bsguard.core import codes
+from bsguard.core.errors import BodyError
+from bsguard.core.grammar import CONTENT_LENGTH
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+#: Up to here a body stays in memory, beyond it in a temporary file; what most API calls send stays in memory.
+SPOOL_MEMORY_BYTES_MAX: Final = 64 * 1024
+_PIECE_BYTES: Final = 64 * 1024
+
+
+class Body:
+    """The body of one request. Shared by all layers and by copies of the environ."""
+
+    __slots__ = (
+        "_failure", "_given", "_limit", "_loaded", "_read", "_source", "_spool", "_stopped",
+        "chunked", "length", "misframed",
+    )  # fmt: skip
+
+    def __init__(self, environ: WSGIEnvironment, bytes_max: int) -> None:
+        raw_length = environ.get("CONTENT_LENGTH")
+        transfer_encoding = environ.get("HTTP_TRANSFER_ENCODING")
+        #: The server's stream, and the one that the environ carries now.
+        self._source: IO[bytes] = environ["wsgi.input"]
+        self._given = self._source
+        self._limit = bytes_max
+        #: Declared length in bytes; 0 when none is declared.
+        self.length = 0
+        #: Whether the body ends where its chunks end.
+        self.chunked = transfer_encoding is not None
+        #: Why the framing cannot be relied on; empty when it can. RFC 9112 §6.3.
+        self.misframed = ""
+        if raw_length:
+            if CONTENT_LENGTH.fullmatch(raw_length):
+                self.length = int(raw_length)
+            else:
+                self.misframed = "Content-Length is not a plain number"
+        if transfer_encoding is not None:
+            if raw_length:
+                self.misframed = "Content-Length beside Transfer-Encoding"
+            elif transfer_encoding.strip(" \t").lower() != "chunked":
+                self.misframed = "Transfer-Encoding is not just chunked"
+            elif not environ.get("wsgi.input_terminated"):
+                self.misframed = "the server does not decode chunked bodies"
+        self._loaded = not (self.length or self.chunked or self.misframed)
+        self._read = 0
+        self._stopped: BodyError | None = None
+        self._failure: Exception | None = None
+        self._spool: IO[bytes] | None = None
+
+    @property
+    def present(self) -> bool:
+        """Whether the request says that it has a body."""
+        return bool(self.length or self.chunked or self.misframed)
+
+    @property
+    def touched(self) -> bool:
+        """Whether anything was read from the server's stream."""
+        return self._spool is not None
+
+    def belongs_to(self, environ: WSGIEnvironment) -> bool:
+        """Whether the environ still carries this body's stream; a foreign middleware may have put in another."""
+        return environ["wsgi.input"] is self._given
+
+    def read(self, bytes_max: int) -> bytes:
+        """All of the body, if it is at most *bytes_max* long.
+
+        Raises :class:`~bsguard.core.errors.BodyError`, every time it is asked, when the body is longer, misframed or
+        broken. A body whose declared length is over the maximum is refused without reading any of it.
+        """
+        if self.length > bytes_max:
+            raise BodyError("body.size", codes.BODY_TOO_LARGE, f"declared length is over {bytes_max} bytes")
+        if not self._loaded:
+            self.load(bytes_max)
+        if self._read > bytes_max:
+            raise BodyError("body.size", codes.BODY_TOO_LARGE, f"longer than {bytes_max} bytes")
+        if self._spool is None:
+            return b""
+        self._spool.seek(0)
+        return self._spool.read()
+
+    def load(self, bytes_max: int | None = None) -> None:
+        """Read the body to its end, at most *bytes_max* bytes and never more than the hard maximum."""
+        if self._loaded:
+            return
+        if self._stopped is not None and not self._resumable:
+            raise self._stopped
+        if self.misframed:
+            raise BodyError("body.framing", codes.INVALID_FRAMING, self.misframed)
+        limit = self._limit if bytes_max is None else min(bytes_max, self._limit)
+        if self.length > limit:
+            raise BodyError("body.size", codes.BODY_TOO_LARGE, f"declared length is over {limit} bytes")
+        try:
+            self._fill(limit)
+        except BodyError as stopped:
+            self._stopped = stopped
+            raise
+        self._loaded = True
+
+    def rewind(self, environ: WSGIEnvironment) -> None:
+        """Let the next reader of *environ* start from the first byte; leaves an untouched body as it is."""
+        if self._spool is None:
+            return
+        self._spool.seek(0)
+        if self._loaded:
+            self._given = self._spool
+            # Says that reading to the end is safe, so that frameworks read a chunked body (Werkzeug, gunicorn).
+            environ["wsgi.input_terminated"] = True
+        else:
+            unread = self.length - self._read if self.length else None
+            rest = _Continued(self._spool, self._source, unread, self._failure)
+            self._given = cast("IO[bytes]", io.BufferedReader(rest))
+        environ["wsgi.input"] = self._given
+
+    def close(self) -> None:
+        """Free the spool."""
+        if self._spool is not None:
+            self._spool.close()
+
+    @property
+    def _resumable(self) -> bool:
+        """Stopped only by a limit, and nobody else has read from the server's stream since."""
+        stopped_by_limit = self._stopped is not None and self._stopped.code is codes.BODY_TOO_LARGE
+        return stopped_by_limit and self._given is self._source
+
+    def _fill(self, limit: int) -> None:
+        """Move the server's stream into the spool, up to one byte past *limit* when the end is not declared."""
+        wanted = self.length if self.length else limit + 1
+        if self._spool is None:
+            self._spool = io.BytesIO() if self.length <= SPOOL_MEMORY_BYTES_MAX and not self.chunked else _new_spool()
+        self._spool.seek(0, io.SEEK_END)
+        while self._read < wanted:
+            try:
+                piece = self._source.read(min(wanted - self._read, _PIECE_BYTES))
+            except Exception as error:  # servers raise their own types here: bad chunks, resets, time-outs
+                self._failure = error
+                reason = f"reading it failed with {type(error).__name__}"
+                raise BodyError("body.broken", codes.BODY_BROKEN, reason) from error
+            if not piece:
+                if self.length:
+                    reason = f"ended after {self._read} of {self.length} bytes"
+                    raise BodyError("body.incomplete", codes.BODY_BROKEN, reason)
+                return
+            self._read += len(piece)
+            try:
+                self._spool.write(piece)
+            except OSError as error:
+                raise BodyError("body.spool", codes.GUARD_FAILED, "no room to keep it for checking") from error
+        if self._read > limit:
+            raise BodyError("body.size", codes.BODY_TOO_LARGE, f"longer than {limit} bytes")
+
+
+class _Continued(io.RawIOBase):
+    """What was read of a body, then the rest of it, or the failure that stopped the reading."""
+
+    def __init__(self, start: IO[bytes], rest: IO[bytes], rest_bytes: int | None, failure: Exception | None) -> None:
+        super().__init__()
+        self._start = start
+        self._rest = rest
+        self._rest_bytes = rest_bytes
+        self._failure = failure
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        piece = self._start.read(len(buffer))
+        if not piece:
+            if self._failure is not None:
+                raise self._failure
+            size = len(buffer) if self._rest_bytes is None else min(len(buffer), self._rest_bytes)
+            piece = self._rest.read(size) if size else b""
+            if self._rest_bytes is not None:
+                self._rest_bytes -= len(piece)
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+
+def _new_spool() -> IO[bytes]:
+    import tempfile  # slow to import, and most bodies stay in memory
+
+    return cast("IO[bytes]", tempfile.SpooledTemporaryFile(max_size=SPOOL_MEMORY_BYTES_MAX))  # closed by Body.close

@@ -1,0 +1,153 @@
+"""Who is calling, and whether over HTTPS: believed from declared proxies only.
+
+The peer's own address is the one fact that a client cannot write. Everything else is a header, and a header counts
+only when the peer that handed it to us is a declared proxy (``BSGUARD_TRUSTED_PROXIES``). The walk goes from the
+right, over declared proxies, to the first address that is not one: that is the client. The leftmost value is what the
+client itself wrote and is never taken.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+from bsguard.core.networks import Networks, parse_address
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bsguard.core.networks import Address
+
+#: Headers that only a proxy has reason to send. A loopback peer that sends one is a proxy nobody declared.
+FORWARDING_KEYS: Final = frozenset(
+    {
+        "HTTP_X_FORWARDED_FOR",
+        "HTTP_X_FORWARDED_PROTO",
+        "HTTP_FORWARDED",
+        "HTTP_X_REAL_IP",
+        "HTTP_X_FORWARDED_HOST",
+        "HTTP_X_FORWARDED_PROTOCOL",
+        "HTTP_X_FORWARDED_SSL",
+        "HTTP_X_FORWARDED_SCHEME",
+        "HTTP_X_SCHEME",
+        "HTTP_X_URL_SCHEME",
+        "HTTP_FRONT_END_HTTPS",
+        "HTTP_CF_CONNECTING_IP",
+        "HTTP_TRUE_CLIENT_IP",
+        "HTTP_VIA",
+    }
+)
+
+#: Longer chains are no real deployment; the rest of the list is not read.
+FORWARDED_HOPS_MAX: Final = 20
+
+_IPV6_NETWORK_BITS: Final = 64  # one subscriber has a /64 at the least (RFC 6177), so single addresses mean nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """The caller, as far as it can be known.
+
+    ``address`` is never empty: a peer without an address (a Unix socket that is not declared) is ``"unknown"``.
+    """
+
+    #: Normalised text of the client's address.
+    address: str
+    #: What limits and bans count by: the address, or the /64 of an IPv6 address.
+    key: str
+    #: Whether the request came over HTTPS, as far as a trusted source says.
+    https: bool
+    #: A loopback peer with no forwarding header: a person or program on this machine.
+    local: bool
+    #: Forwarding headers from a peer on this machine or a private network that is not a declared proxy.
+    undeclared_proxy: bool
+
+
+def client_of(environ: Mapping[str, object], trusted: Networks) -> Client:
+    """The client of a WSGI request, read from the raw peer even where ``ProxyFix`` has rewritten the environ."""
+    peer = peer_of(environ)
+    if FORWARDING_KEYS.isdisjoint(environ):
+        return _direct(peer, environ.get("wsgi.url_scheme") == "https", trusted)
+    return _forwarded(
+        peer,
+        str(environ.get("HTTP_X_FORWARDED_FOR", "")),
+        str(environ.get("HTTP_X_FORWARDED_PROTO", "")),
+        trusted,
+    )
+
+
+def peer_of(environ: Mapping[str, object]) -> str:
+    """The address of whoever holds the connection, as the server gave it; empty on a Unix socket."""
+    original = environ.get("werkzeug.proxy_fix.orig")
+    return str((original if isinstance(original, dict) else environ).get("REMOTE_ADDR") or "")
+
+
+def is_trusted(peer: str, trusted: Networks) -> bool:
+    """Whether *peer* is a declared proxy."""
+    return parse_address(peer) in trusted if peer else trusted.unix
+
+
+@lru_cache(maxsize=4096)
+def _direct(peer: str, https: bool, trusted: Networks) -> Client:
+    """No forwarding header at all: the peer is the client, and the scheme is the server's own."""
+    address = parse_address(peer)
+    return Client(
+        address=_text(address),
+        key=_key(address),
+        https=https,
+        local=address is not None and address.is_loopback and not is_trusted(peer, trusted),
+        undeclared_proxy=False,
+    )
+
+
+@lru_cache(maxsize=4096)
+def _forwarded(peer: str, forwarded_for: str, forwarded_proto: str, trusted: Networks) -> Client:
+    """A request with forwarding headers.
+
+    ``wsgi.url_scheme`` is not asked here: several servers set it from ``X-Forwarded-Proto`` by themselves, so with
+    forwarding headers present it proves nothing. A declared proxy says the scheme in ``X-Forwarded-Proto``.
+    """
+    address = parse_address(peer)
+    if not is_trusted(peer, trusted):
+        return Client(
+            address=_text(address),
+            key=_key(address),
+            https=False,
+            local=False,
+            undeclared_proxy=address is None or address.is_loopback or address.is_private,
+        )
+    client = address
+    for hop in reversed(forwarded_for.split(",")[-FORWARDED_HOPS_MAX:]):
+        named = parse_address(_without_port(hop.strip()))
+        if named is None:  # garbage: everything left of it is worth no more, the last good hop stands
+            break
+        client = named
+        if named not in trusted:
+            break
+    protos = [proto.strip().lower() for proto in forwarded_proto.split(",")]
+    return Client(
+        address=_text(client),
+        key=_key(client),
+        https=protos[-1] == "https",  # the nearest proxy wrote the last one
+        local=False,
+        undeclared_proxy=False,
+    )
+
+
+def _without_port(hop: str) -> str:
+    """The address in ``192.0.2.1:443``, ``[2001:db8::1]:443`` or without port; some proxies add one."""
+    if hop.startswith("["):
+        return hop[1:].partition("]")[0]
+    return hop.partition(":")[0] if hop.count(":") == 1 else hop
+
+
+def _text(address: Address | None) -> str:
+    return "unknown" if address is None else str(address)
+
+
+def _key(address: Address | None) -> str:
+    if isinstance(address, ipaddress.IPv6Address):
+        return str(ipaddress.IPv6Network((int(address) >> _IPV6_NETWORK_BITS << _IPV6_NETWORK_BITS, 64)))
+    return _text(address)

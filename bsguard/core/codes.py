@@ -1,0 +1,173 @@
+"""Every answer that bsguard itself gives to a client: one table, grouped by layer.
+
+A code says what the client may know and nothing about the rule that fired; the rule is in the event with the same
+request id. ``docs/reference/codes.md`` is generated from this table, and a test provokes each code.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """One coded answer: ``status`` and the three fields of the error envelope."""
+
+    id: str
+    status: int
+    type: str
+    message: str
+    #: For the reference: when this answer is given.
+    when: str
+
+    @property
+    def group(self) -> str:
+        """The layer that the code belongs to, by its third and fourth digit."""
+        return GROUPS[self.id[3:5]]
+
+
+GROUPS: Final = {"10": "tenant", "11": "protocol", "19": "guard"}
+
+# 10: tenant
+RESTRICTED: Final = Code(
+    "BSE1001", 404, "not_found", "Restricted access", "The path lies outside the surface that the host serves."
+)
+MISDIRECTED: Final = Code(
+    "BSE1002", 421, "misdirected_request", "This host is not served here", "No surface is declared for the host."
+)
+
+# 11: protocol
+HTTPS_REQUIRED: Final = Code(
+    "BSE1101", 403, "https_required", "HTTPS is required", "The request did not come over HTTPS from a trusted source."
+)
+METHOD_NOT_ALLOWED: Final = Code(
+    "BSE1102", 405, "method_not_allowed", "Method not allowed", "The method is not on the allow-list; see `Allow`."
+)
+VERSION_NOT_SUPPORTED: Final = Code(
+    "BSE1103", 505, "http_version_not_supported", "HTTP version not supported", "Anything but HTTP/1.0, 1.1 or 2."
+)
+MALFORMED_HEADER: Final = Code(
+    "BSE1104", 400, "malformed_header", "Malformed header", "A header name or value has bytes that HTTP does not allow."
+)
+INVALID_FRAMING: Final = Code(
+    "BSE1105",
+    400,
+    "invalid_framing",
+    "Invalid message framing",
+    "Content-Length or Transfer-Encoding is malformed, doubled or contradictory.",
+)
+INVALID_HOST: Final = Code(
+    "BSE1106", 400, "invalid_host", "Invalid Host header", "Host is missing, empty, or not one authority."
+)
+INVALID_CONTENT_TYPE: Final = Code(
+    "BSE1107", 400, "invalid_content_type", "Invalid Content-Type header", "Content-Type is not one media type."
+)
+UNSUPPORTED_MEDIA_TYPE: Final = Code(
+    "BSE1108",
+    415,
+    "unsupported_media_type",
+    "Send the body as application/json in UTF-8",
+    "A body on an api surface is neither JSON nor a media type declared for its path.",
+)
+UNSUPPORTED_CONTENT_ENCODING: Final = Code(
+    "BSE1109",
+    415,
+    "unsupported_content_encoding",
+    "Send the body without Content-Encoding",
+    "The body carries a content coding that is not declared.",
+)
+AUTHORIZATION_TOO_LARGE: Final = Code(
+    "BSE1110",
+    431,
+    "authorization_too_large",
+    "Authorization header too large",
+    "Authorization is longer than `BSGUARD_PROTOCOL_AUTHORIZATION_BYTES_MAX`.",
+)
+INVALID_AUTHORIZATION: Final = Code(
+    "BSE1111",
+    400,
+    "invalid_authorization",
+    "Invalid Authorization header",
+    "Authorization is malformed or carries more than one credential.",
+)
+EXPECTATION_FAILED: Final = Code(
+    "BSE1112", 417, "expectation_failed", "Expectation failed", "Expect asks for anything but 100-continue."
+)
+UPGRADE_REFUSED: Final = Code(
+    "BSE1113", 400, "upgrade_refused", "Protocol upgrade refused", "Upgrade names a protocol that is not declared."
+)
+INVALID_TARGET: Final = Code(
+    "BSE1114",
+    400,
+    "invalid_target",
+    "Invalid request target",
+    "The path or query is malformed, ambiguous, or differs from what the application would see.",
+)
+TARGET_TOO_LONG: Final = Code(
+    "BSE1115",
+    414,
+    "target_too_long",
+    "Request target too long",
+    "The target is longer than `BSGUARD_PROTOCOL_TARGET_BYTES_MAX`.",
+)
+HEADERS_TOO_LARGE: Final = Code(
+    "BSE1116",
+    431,
+    "headers_too_large",
+    "Too many or too large headers",
+    "Header count or total size is over its limit.",
+)
+BODY_NOT_ALLOWED: Final = Code(
+    "BSE1117",
+    400,
+    "body_not_allowed",
+    "This method takes no body",
+    "A body on a method that is not declared to take one.",
+)
+METHOD_OVERRIDE_REFUSED: Final = Code(
+    "BSE1118",
+    400,
+    "method_override_refused",
+    "Method override is not supported",
+    "A header asks for another method than the request line's.",
+)
+BODY_TOO_LARGE: Final = Code(
+    "BSE1119",
+    413,
+    "body_too_large",
+    "Request body too large",
+    "The body is over the inspection limit or the hard maximum.",
+)
+BODY_BROKEN: Final = Code(
+    "BSE1120",
+    400,
+    "body_broken",
+    "Request body incomplete or broken",
+    "The body ended early or its chunks are malformed.",
+)
+INVALID_JSON: Final = Code(
+    "BSE1121",
+    400,
+    "invalid_json",
+    "The body is not valid JSON",
+    "The body is not strict JSON: syntax, UTF-8, duplicate keys, non-finite numbers or depth.",
+)
+
+# 19: the guard itself
+GUARD_FAILED: Final = Code(
+    "BSE1901",
+    503,
+    "guard_failed",
+    "The request could not be checked",
+    "A layer failed and its policy is closed, or the body could not be stored for checking.",
+)
+GUARD_MISCONFIGURED: Final = Code(
+    "BSE1902",
+    503,
+    "guard_misconfigured",
+    "The service is misconfigured",
+    "A `BSGUARD_*` setting was changed after the extension had read it.",
+)
+
+CODES: Final[tuple[Code, ...]] = tuple(value for value in list(globals().values()) if isinstance(value, Code))

@@ -1,0 +1,247 @@
+"""Events: one frozen dataclass per fact. Facts with keys, not sentences; no bodies, no credentials, no query.
+
+An event is handed to ``emit``, a plain callable. Whatever it raises is swallowed and counted by the driver: reporting
+never changes an answer. ``docs/reference/events.md`` is generated from this file.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+_log = logging.getLogger("bsguard.events")
+
+#: Longest text of a path, method or client in an event; the rest is cut.
+TEXT_CHARS_MAX: Final = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """What every event has."""
+
+    name: ClassVar[str] = "event"
+    level: ClassVar[int] = logging.INFO
+    #: Seconds since the epoch, UTC.
+    time: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestEvent(Event):
+    """What every event of a request has."""
+
+    request_id: str
+    #: Method and decoded path, cut to 200 characters, unprintable characters escaped.
+    method: str
+    path: str
+    #: Client address; see ``BSGUARD_TRUSTED_PROXIES``.
+    client: str
+    #: Keyed hash of the Authorization header, 16 hexadecimal digits; empty without credentials.
+    identity: str
+    #: The account that the application named with ``bsguard.identify``; empty if it has not (yet).
+    account: str
+    #: Name of the surface; empty where none is declared.
+    surface: str
+    region: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindingEvent(RequestEvent):
+    """What every event about a rule has."""
+
+    layer: str
+    #: Id of the rule; exceptions and rule modes name it.
+    rule: str
+    #: BSE code of the answer that the client got, or would have got.
+    code: str
+    #: Why, for the operator.
+    reason: str
+    #: What the guard did: ``denied``, ``would_deny``, ``challenged``, ``would_challenge``, ``logged`` or ``excepted``.
+    action: str
+    #: Microseconds that the guard had spent on the request so far.
+    cost_us: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestDenied(FindingEvent):
+    """A request was refused and did not reach the application."""
+
+    name: ClassVar[str] = "request.denied"
+    level: ClassVar[int] = logging.WARNING
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestWouldBeDenied(FindingEvent):
+    """A request would have been refused, but the layer or the rule is in monitor mode."""
+
+    name: ClassVar[str] = "request.would_be_denied"
+    level: ClassVar[int] = logging.WARNING
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleLogged(FindingEvent):
+    """A rule fired that only reports."""
+
+    name: ClassVar[str] = "rule.logged"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleExcepted(FindingEvent):
+    """A rule fired and an exception covered it."""
+
+    name: ClassVar[str] = "rule.excepted"
+    #: The comment of the exception.
+    comment: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerFailed(RequestEvent):
+    """A layer raised an exception it should not have: a bug. The answer is the layer's failure policy."""
+
+    name: ClassVar[str] = "layer.failed"
+    level: ClassVar[int] = logging.ERROR
+    layer: str
+    #: Type of the exception and the innermost frames; never its message, which may hold submitted text.
+    where: str
+    #: ``denied`` or ``passed``.
+    action: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestFinished(RequestEvent):
+    """A request was answered, by the application or by the guard, to its last byte."""
+
+    name: ClassVar[str] = "request.finished"
+    level: ClassVar[int] = logging.DEBUG
+    #: HTTP status; 0 if the application never started a response, 500 if it raised before.
+    status: int
+    #: The layer that refused it; empty when the application answered.
+    refused_by: str
+    #: Microseconds from the first layer to the end of the response.
+    total_us: int
+    #: Microseconds of these that the guard spent before the application was called.
+    cost_us: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerRecognised(Event):
+    """Said once in each process, at its first request: the server, and what it hides."""
+
+    name: ClassVar[str] = "server.recognised"
+    server: str
+    version: str
+    blind_spots: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProxyUndeclared(Event):
+    """Said once in each process: forwarding headers came from a near peer that is not a declared proxy."""
+
+    name: ClassVar[str] = "proxy.undeclared"
+    level: ClassVar[int] = logging.WARNING
+    #: The peer's address.
+    peer: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateDegraded(Event):
+    """Said once: something cannot be stored, and what is lost by that."""
+
+    name: ClassVar[str] = "state.degraded"
+    level: ClassVar[int] = logging.WARNING
+    #: What: ``state_dir``, ``events``, ``overrides``, ``secret``.
+    part: str
+    lost: str
+    #: Type of the error and what the operator can do.
+    reason: str
+
+
+#: Where events go.
+Emit = Callable[[Event], None]
+
+#: Every kind of event, for the reference and for readers of stored events.
+EVENTS: Final[tuple[type[Event], ...]] = (
+    RequestDenied,
+    RequestWouldBeDenied,
+    RuleLogged,
+    RuleExcepted,
+    LayerFailed,
+    RequestFinished,
+    ServerRecognised,
+    ProxyUndeclared,
+    StateDegraded,
+)
+
+
+class LogSink:
+    """The default sink: one line to the logger ``bsguard.events``, the event itself in ``record.bsguard``."""
+
+    __slots__ = ()
+
+    def __call__(self, event: Event) -> None:
+        """Log *event* at its level."""
+        if _log.isEnabledFor(event.level):
+            _log.log(event.level, "%s %s", event.name, _words(event), extra={"bsguard": event})
+
+    def wants(self, kind: type[Event]) -> bool:
+        """Whether the logger would take an event of *kind*."""
+        return _log.isEnabledFor(kind.level)
+
+
+class FanOut:
+    """One sink that hands each event to several; one that raises does not rob the others."""
+
+    __slots__ = ("_sinks",)
+
+    def __init__(self, sinks: Iterable[Emit]) -> None:
+        self._sinks = tuple(sinks)
+
+    def __call__(self, event: Event) -> None:
+        """Hand *event* on; raises the last failure when all have had it."""
+        failure: Exception | None = None
+        for sink in self._sinks:
+            try:
+                sink(event)
+            except Exception as error:
+                failure = error
+        if failure is not None:
+            raise failure
+
+    def wants(self, kind: type[Event]) -> bool:
+        """Whether any of them wants events of *kind*."""
+        return any(wanted(sink, kind) for sink in self._sinks)
+
+
+log_event: Final = LogSink()
+
+
+def wanted(sink: Emit, kind: type[Event]) -> bool:
+    """Whether *sink* wants events of *kind*. A plain callable wants all; one with a ``wants`` method says so itself.
+
+    Asked only for the events that come with every request, so that nobody pays for what nobody keeps.
+    """
+    wants = getattr(sink, "wants", None)
+    return wants is None or bool(wants(kind))
+
+
+def as_mapping(event: Event) -> dict[str, object]:
+    """The event as a flat mapping, ``event`` holding its name; for JSON lines and storage."""
+    return {"event": event.name, **{f.name: getattr(event, f.name) for f in dataclasses.fields(event)}}
+
+
+def printable(text: str) -> str:
+    """*text* cut to :data:`TEXT_CHARS_MAX`, everything that is not printable escaped, so that it cannot forge lines."""
+    cut = text[:TEXT_CHARS_MAX]
+    return (
+        cut
+        if cut.isascii() and cut.isprintable()
+        else "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in cut)
+    )
+
+
+def _words(event: Event) -> str:
+    facts = ((f.name, getattr(event, f.name)) for f in dataclasses.fields(event) if f.name != "time")
+    return " ".join(f"{name}={value!r}" for name, value in facts if value not in ("", ()))

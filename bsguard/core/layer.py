@@ -1,0 +1,129 @@
+"""A layer: one class that is both a decision and a WSGI callable.
+
+A subclass writes ``inspect_head`` and/or ``inspect_body``, and perhaps ``observe``. They decide and have no effects;
+:mod:`bsguard.core.driver` acts on what they return. A layer object is shared by all threads and immutable once made.
+A layer that wraps another layer directly is driven together with it: all heads first, then all bodies.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Generic, Literal, TypeVar, cast
+
+from bsguard.core import readers
+from bsguard.core.clock import SYSTEM_CLOCK
+from bsguard.core.config import read_settings, setting
+from bsguard.core.driver import Driver
+from bsguard.core.errors import ConfigError, Problem
+from bsguard.core.events import log_event
+from bsguard.core.overrides import NO_OVERRIDES
+from bsguard.core.policy import Policy
+from bsguard.core.settings import Settings
+from bsguard.core.verdict import ALLOW, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+    from bsguard.core.clock import Clock
+    from bsguard.core.driver import ResponseHead
+    from bsguard.core.events import Emit
+    from bsguard.core.overrides import Overrides
+    from bsguard.core.request import Request
+    from bsguard.core.settings import Mode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerConfig:
+    """The settings that every layer has."""
+
+    mode: Mode | None = setting(
+        None,
+        "Mode of this layer alone; default: `BSGUARD_MODE`.",
+        readers.one_of("enforce", "monitor", "off"),
+    )
+    on_failure: Literal["closed", "open"] = setting(
+        "closed",
+        "What happens to a request when the layer itself fails: `closed` refuses it with 503, `open` lets it pass.",
+        readers.one_of("closed", "open"),
+    )
+
+
+C = TypeVar("C", bound=LayerConfig)
+
+
+class Layer(Generic[C]):
+    """Base of all layers.
+
+    *app* is the WSGI application to protect. *config* is a mapping with the layer's own keys, or its config object.
+    *mode* defaults to the config's mode, then to ``"enforce"``: who wraps an application by hand means it.
+    *settings* are the global settings, as a mapping or object. Raises
+    :class:`~bsguard.core.errors.ConfigError` with all problems at once.
+    """
+
+    #: Name in settings, events and rule ids.
+    name: ClassVar[str]
+    config_class: ClassVar[type[LayerConfig]] = LayerConfig
+
+    def __init__(
+        self,
+        app: WSGIApplication,
+        config: Mapping[str, object] | C | None = None,
+        *,
+        mode: Mode | None = None,
+        settings: Mapping[str, object] | Settings | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+        emit: Emit = log_event,
+        overrides: Overrides = NO_OVERRIDES,
+    ) -> None:
+        problems: list[Problem] = []
+        self.settings = _settings(settings, problems)
+        if isinstance(config, LayerConfig):
+            self.config = config
+        else:
+            prefix = f"{self.name.upper()} "
+            self.config = cast("C", read_settings(self.config_class, config or {}, problems, prefix=prefix))
+        if problems:
+            raise ConfigError(problems)
+        self.mode: Mode = mode or self.config.mode or "enforce"
+        self.clock = clock
+        self.emit = emit
+        rule_modes = getattr(self.config, "rule_modes", ())
+        self.policy = Policy(self.mode, rule_modes, self.settings.exceptions, overrides, clock)
+        self.prepare()
+        self.driver = Driver.around(self, app)
+
+    def prepare(self) -> None:
+        """Work that is done once, at start, from ``self.config`` and ``self.settings``."""
+
+    def inspect_head(self, request: Request) -> Verdict:  # noqa: ARG002  the default looks at nothing
+        """Decide from everything but the body."""
+        return ALLOW
+
+    def inspect_body(self, request: Request) -> Verdict:  # noqa: ARG002
+        """Decide with the body at hand. Reading it may raise ``BodyError``; the driver makes a finding of that."""
+        return ALLOW
+
+    def observe(self, request: Request, response: ResponseHead) -> None:
+        """Learn from the answer, once it is complete; may not change it."""
+
+    @classmethod
+    def defines(cls, method: str) -> bool:
+        """Whether the class has its own version of *method*; the driver skips what does nothing."""
+        return getattr(cls, method) is not getattr(Layer, method)
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Serve one request as WSGI."""
+        return self.driver(environ, start_response)
+
+
+_DEFAULTS = Settings()
+
+
+def _settings(settings: Mapping[str, object] | Settings | None, problems: list[Problem]) -> Settings:
+    if settings is None:
+        return _DEFAULTS
+    if isinstance(settings, Settings):
+        return settings
+    return read_settings(Settings, settings, problems)

@@ -1,0 +1,82 @@
+"""Sets of IP networks with a fast look-up: merged ranges and bisection."""
+
+from __future__ import annotations
+
+import ipaddress
+from bisect import bisect_right
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+@lru_cache(maxsize=4096)  # parsing costs some microseconds, and the same clients come again
+def parse_address(text: str) -> Address | None:
+    """The address that *text* spells, an IPv4-mapped IPv6 address as IPv4; None if it spells none."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.scope_id is not None:  # fe80::1%eth0: the zone is the server's own affair
+            address = ipaddress.IPv6Address(int(address))
+        if address.ipv4_mapped is not None:
+            return address.ipv4_mapped
+    return address
+
+
+@dataclass(frozen=True, slots=True, eq=False)  # compared and hashed by identity: it is part of cache keys
+class Networks:
+    """An immutable set of networks. ``address in networks`` is a bisection; what is no address is not in it."""
+
+    #: The networks as they were written, for display.
+    text: tuple[str, ...]
+    #: Peers on a Unix socket have no address; the word ``unix`` in the list stands for them.
+    unix: bool
+    _starts: tuple[tuple[int, int], ...]
+    _ends: tuple[tuple[int, int], ...]
+
+    @classmethod
+    def parse(cls, items: Iterable[str]) -> Networks:
+        """Build from CIDR notation, single addresses and ``unix``; ValueError names the position of a bad one."""
+        written: list[str] = []
+        ranges: list[tuple[tuple[int, int], tuple[int, int]]] = []
+        unix = False
+        for position, item in enumerate(items, start=1):
+            text = item.strip()
+            written.append(text)
+            if text == "unix":
+                unix = True
+                continue
+            try:
+                network = ipaddress.ip_network(text)
+            except ValueError:
+                raise ValueError(f"item {position} is not a network such as 10.0.0.0/8 (no host bits set)") from None
+            version = network.version
+            ranges.append(((version, int(network.network_address)), (version, int(network.broadcast_address))))
+        starts: list[tuple[int, int]] = []
+        ends: list[tuple[int, int]] = []
+        for start, end in sorted(ranges):
+            if starts and start[0] == ends[-1][0] and start[1] <= ends[-1][1] + 1:
+                ends[-1] = max(ends[-1], end)
+            else:
+                starts.append(start)
+                ends.append(end)
+        return cls(tuple(written), unix, tuple(starts), tuple(ends))
+
+    def __contains__(self, address: object) -> bool:
+        if not isinstance(address, (ipaddress.IPv4Address, ipaddress.IPv6Address)):
+            return False
+        key = (address.version, int(address))
+        index = bisect_right(self._starts, key) - 1
+        return index >= 0 and key <= self._ends[index]
+
+    def __bool__(self) -> bool:
+        return bool(self._starts) or self.unix
+
+
+NO_NETWORKS: Final = Networks((), False, (), ())

@@ -1,0 +1,48 @@
+"""The port to what is changed at run time: exceptions, bans and rule actions, shared by all workers, durable.
+
+The implementation is in :mod:`bsguard.stores.overrides`. Each entry has a scope, an author and a comment, and may
+expire; entries are added and deleted, never edited.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+Kind = Literal["exception", "ban", "rule_action"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Override:
+    """One entry. ``value`` is what the kind's reader wants, as JSON-compatible data."""
+
+    #: Given by the table; 0 before the entry is added.
+    id: int = 0
+    kind: Kind
+    value: dict[str, object]
+    author: str
+    comment: str
+    #: Seconds since the epoch, UTC.
+    created: float
+    expires: float | None = None
+
+
+class Overrides(Protocol):
+    """The table as layers see it: they only read."""
+
+    def active(self, kind: Kind, now: float, /) -> tuple[Override, ...]:
+        """The entries of *kind* that have not expired, oldest first. Cheap: polled, not read at each call."""
+        ...
+
+
+class NoOverrides:
+    """The table of a guard without a state directory: always empty."""
+
+    __slots__ = ()
+
+    def active(self, _kind: Kind, _now: float, /) -> tuple[Override, ...]:
+        """Always empty."""
+        return ()
+
+
+NO_OVERRIDES = NoOverrides()

@@ -1,0 +1,80 @@
+"""What becomes of a finding: the layer's mode, the rule's own mode, and the exceptions decide."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+from bsguard.core.config import Wanted
+from bsguard.core.exemptions import Exemption
+
+if TYPE_CHECKING:
+    from bsguard.core.clock import Clock
+    from bsguard.core.overrides import Override, Overrides
+    from bsguard.core.request import Request
+    from bsguard.core.settings import Mode
+    from bsguard.core.verdict import Finding
+
+Outcome = Literal["refuse", "report", "log", "except", "ignore"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """The outcome for one finding, and the comment of the exception that covered it."""
+
+    outcome: Outcome
+    comment: str = ""
+
+
+_REFUSE: Final = Ruling("refuse")
+_REPORT: Final = Ruling("report")
+_LOG: Final = Ruling("log")
+_IGNORE: Final = Ruling("ignore")
+
+
+class Policy:
+    """Rules on the findings of one layer. Consulted only when a rule has fired, so its cost is not in the way."""
+
+    def __init__(
+        self,
+        mode: Mode,
+        rule_modes: tuple[tuple[str, Mode], ...],
+        exceptions: tuple[Exemption, ...],
+        overrides: Overrides,
+        clock: Clock,
+    ) -> None:
+        self._mode = mode
+        self._rule_modes = dict(rule_modes)
+        self._exceptions = exceptions
+        self._overrides = overrides
+        self._clock = clock
+        self._live: tuple[tuple[Override, ...], tuple[Exemption, ...]] = ((), ())
+
+    def rule_on(self, finding: Finding, request: Request) -> Ruling:
+        """The outcome for *finding* on *request*."""
+        now = self._clock.now()
+        for exemption in (*self._exceptions, *self._live_exceptions(now)):
+            if exemption.covers(finding, request, now):
+                return Ruling("except", exemption.comment)
+        if finding.action == "log":
+            return _LOG
+        mode = self._rule_modes.get(finding.rule, self._mode)
+        if mode == "enforce" and self._mode == "monitor":
+            mode = "monitor"  # a rule cannot be stricter than its layer: monitoring must never block
+        return _REFUSE if mode == "enforce" else _REPORT if mode == "monitor" else _IGNORE
+
+    def _live_exceptions(self, now: float) -> tuple[Exemption, ...]:
+        """The exceptions made at run time. An entry that cannot be read excepts nothing."""
+        overrides = self._overrides.active("exception", now)
+        kept, parsed = self._live
+        if overrides is not kept:
+            parsed = tuple(exemption for exemption in map(_parse, overrides) if exemption is not None)
+            self._live = (overrides, parsed)
+        return parsed
+
+
+def _parse(override: Override) -> Exemption | None:
+    try:
+        return Exemption.parse({"comment": override.comment, **override.value})
+    except Wanted:
+        return None

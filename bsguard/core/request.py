@@ -1,0 +1,188 @@
+"""The request as all layers see it: one view of the environ, parsed once.
+
+Facts are read from the environ at each access, because a foreign middleware between two layers may edit it. What costs
+something to work out is kept beside the raw text that it came from, and worked out anew when that text changes.
+The view lives in ``environ["bsguard.request"]``; a client cannot put anything there, its headers all arrive as
+``HTTP_…``.
+"""
+
+from __future__ import annotations
+
+import time
+from functools import lru_cache
+from secrets import token_hex
+from typing import TYPE_CHECKING, Final
+
+from bsguard.core import strict_json
+from bsguard.core.body import Body
+from bsguard.core.client import client_of, is_trusted, peer_of
+from bsguard.core.grammar import HOST, REQUEST_ID
+from bsguard.core.media import parse_media_type
+from bsguard.core.surfaces import UNPLACED
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+    from bsguard.core.client import Client
+    from bsguard.core.media import MediaType
+    from bsguard.core.settings import Settings
+    from bsguard.core.surfaces import Placement
+
+#: Where the shared view lives in the environ.
+ENVIRON_KEY: Final = "bsguard.request"
+#: Where the request id stands for the application's own use; part of the public interface.
+REQUEST_ID_KEY: Final = "bsguard.request_id"
+
+_PORT_MAX: Final = 65_535
+_AUTHORITY_CHARS_MAX: Final = 253 + len(":65535")  # RFC 1035 §2.3.4
+
+
+class Shared:
+    """What belongs to the request itself, whatever becomes of its environ: one object for all its views."""
+
+    __slots__ = ("account", "body", "client", "id", "refused_by", "started_ns")
+
+    def __init__(self, request_id: str, body: Body, client: Client) -> None:
+        self.id = request_id
+        self.body = body
+        #: Who is calling: the peer of the connection cannot change, whatever a middleware makes of REMOTE_ADDR.
+        self.client = client
+        #: Named by the application through :func:`bsguard.identify`; never by the client.
+        self.account: str | None = None
+        #: The layer that refused the request; empty while none has.
+        self.refused_by = ""
+        self.started_ns = time.perf_counter_ns()
+
+
+class Request:
+    """A read-only view of one WSGI request.
+
+    Text is WSGI's native form, one character a byte, unless a property says that it is decoded.
+    """
+
+    __slots__ = ("_json", "_placement", "environ", "settings", "shared")
+
+    def __init__(self, environ: WSGIEnvironment, settings: Settings, shared: Shared | None = None) -> None:
+        self.environ = environ
+        self.settings = settings
+        self._json: tuple[Body, object] | None = None
+        self._placement: tuple[tuple[str, str], Placement] | None = None
+        self.shared = shared or Shared(
+            self._new_id(), Body(environ, settings.body_bytes_max), client_of(environ, settings.trusted_proxies)
+        )
+
+    @classmethod
+    def of(cls, environ: WSGIEnvironment, settings: Settings) -> tuple[Request, bool]:
+        """The view of *environ*, and whether it was made just now: who made it owns the request and closes it."""
+        found = environ.get(ENVIRON_KEY)
+        if not isinstance(found, Request):
+            request = cls(environ, settings)
+            environ[ENVIRON_KEY] = request
+            environ[REQUEST_ID_KEY] = request.shared.id
+            return request, True
+        if found.environ is not environ:  # somebody copied the environ: the copy gets a view of its own
+            found = environ[ENVIRON_KEY] = cls(environ, found.settings, found.shared)
+        if not found.shared.body.belongs_to(environ):  # somebody put another stream in place: that is the body now
+            found.shared.body.close()
+            found.shared.body = Body(environ, found.settings.body_bytes_max)
+        return found, False
+
+    @property
+    def id(self) -> str:
+        """The request id, in every event and response of this request."""
+        return self.shared.id
+
+    @property
+    def body(self) -> Body:
+        """The body; reading it is shared by all layers."""
+        return self.shared.body
+
+    @property
+    def method(self) -> str:
+        """The method, exactly as sent."""
+        return str(self.environ["REQUEST_METHOD"])
+
+    def header(self, key: str) -> str:
+        """The value under an environ key such as ``HTTP_ACCEPT``; empty when absent."""
+        return str(self.environ.get(key, ""))
+
+    @property
+    def path_native(self) -> str:
+        """Full path as the client addresses it, mount point included; native text."""
+        environ = self.environ
+        return str(environ.get("SCRIPT_NAME", "")) + str(environ.get("PATH_INFO", ""))
+
+    @property
+    def path(self) -> str:
+        """Full path, percent-decoded, as Unicode; bytes that are not UTF-8 become U+FFFD."""
+        native = self.path_native
+        return native if native.isascii() else native.encode("latin-1", "replace").decode("utf-8", "replace")
+
+    @property
+    def raw_target(self) -> str | None:
+        """The request target as it stood on the wire; None where the server does not tell."""
+        target = self.environ.get("RAW_URI") or self.environ.get("REQUEST_URI")
+        return None if target is None else str(target)
+
+    @property
+    def host(self) -> str:
+        """The host name in lower case, without port and final dot; empty when absent or malformed."""
+        authority = parse_authority(self.header("HTTP_HOST"))
+        return authority[0] if authority else ""
+
+    @property
+    def media_type(self) -> MediaType | None:
+        """The parsed Content-Type; None when absent or malformed."""
+        raw = self.header("CONTENT_TYPE")
+        return parse_media_type(raw) if raw else None
+
+    @property
+    def client(self) -> Client:
+        """Who is calling; see :mod:`bsguard.core.client`."""
+        return self.shared.client
+
+    @property
+    def placement(self) -> Placement:
+        """The surface that the request falls on."""
+        surfaces = self.settings.surfaces
+        if not surfaces.declared:
+            return UNPLACED
+        at = (self.header("HTTP_HOST"), self.path_native)
+        kept = self._placement
+        if kept is None or kept[0] != at:
+            kept = self._placement = (at, surfaces.place(self.host, self.path))
+        return kept[1]
+
+    @property
+    def streaming(self) -> bool:
+        """Whether the path is declared streaming, so that nothing reads its body before the application."""
+        paths = self.settings.streaming_paths
+        return bool(paths) and any(pattern.matches(self.path) for pattern in paths)
+
+    def json(self, depth_max: int) -> object:
+        """The body as strict JSON.
+
+        Raises :class:`~bsguard.core.errors.BodyError` or :class:`~bsguard.core.strict_json.JsonProblem`.
+        """
+        body = self.body
+        if self._json is None or self._json[0] is not body:
+            self._json = (body, strict_json.loads(body.read(self.settings.inspect_bytes_max), depth_max))
+        return self._json[1]
+
+    def _new_id(self) -> str:
+        """A fresh id, or the one that a trusted proxy handed in."""
+        settings = self.settings
+        if settings.trusted_proxies:
+            handed = self.header("HTTP_" + settings.request_id_header.upper().replace("-", "_"))
+            if handed and REQUEST_ID.fullmatch(handed) and is_trusted(peer_of(self.environ), settings.trusted_proxies):
+                return handed
+        return token_hex(12)
+
+
+@lru_cache(maxsize=1024)
+def parse_authority(raw: str) -> tuple[str, int | None] | None:
+    """Host name in lower case without final dot, and port, of a Host value; None unless it is exactly one authority."""
+    match = HOST.fullmatch(raw) if len(raw) <= _AUTHORITY_CHARS_MAX else None
+    if match is None or int(match["port"] or 0) > _PORT_MAX:
+        return None
+    return match["name"].lower().rstrip("."), int(match["port"]) if match["port"] else None

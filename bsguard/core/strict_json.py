@@ -1,0 +1,84 @@
+"""JSON as RFC 8259 means it, and nothing that two readers could understand differently.
+
+The standard library is the only parser at hand that reports duplicate keys. It is looser than JSON elsewhere, so the
+rest is checked around it: UTF-8 without byte order mark, nesting depth counted before parsing (deep input would
+exhaust the stack), no NaN or Infinity, no number that overflows to infinity, no lone surrogates.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Final, NoReturn
+
+#: Brackets, and strings as a whole so that brackets within them do not count. The closing quote is optional: an
+#: unterminated string is then consumed once, to the end, and the scan stays linear.
+_STRINGS: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
+_NOT_BRACKETS: Final = bytes(byte for byte in range(256) if byte not in b"[]{}")
+_SURROGATE_ESCAPE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
+_INFINITE: Final = (float("inf"), float("-inf"))
+
+
+class JsonProblem(ValueError):
+    """The bytes are not strict JSON; ``rule`` names the check, the message tells the operator."""
+
+    def __init__(self, rule: str, message: str) -> None:
+        self.rule = rule
+        super().__init__(message)
+
+
+def loads(data: bytes, depth_max: int) -> object:
+    """Parse *data*; raises :class:`JsonProblem`. Linear in the length of *data*."""
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise JsonProblem("encoding", "not UTF-8") from None
+    if text.startswith("\ufeff"):
+        raise JsonProblem("encoding", "starts with a byte order mark (RFC 8259 §8.1)")
+    if data.count(b"[") + data.count(b"{") > depth_max and _depth_exceeds(data, depth_max):
+        raise JsonProblem("depth", f"nested deeper than {depth_max}")
+    try:
+        value: object = _DECODER.decode(text)
+    except JsonProblem:
+        raise
+    except (ValueError, RecursionError):  # ValueError also for integers past the interpreter's digit limit
+        raise JsonProblem("syntax", "not valid JSON") from None
+    if _SURROGATE_ESCAPE.search(data):
+        try:
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+        except UnicodeEncodeError:
+            raise JsonProblem("surrogate", "a lone surrogate escape, which is no Unicode text") from None
+    return value
+
+
+def _depth_exceeds(data: bytes, depth_max: int) -> bool:
+    depth = 0
+    for byte in _STRINGS.sub(b"", data).translate(None, _NOT_BRACKETS):
+        if byte in b"[{":
+            depth += 1
+            if depth > depth_max:
+                return True
+        else:
+            depth -= 1
+    return False
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise JsonProblem("duplicate-key", "an object has the same key twice, and readers differ in which they take")
+    return value
+
+
+def _refuse_constant(_name: str) -> NoReturn:
+    raise JsonProblem("number", "NaN and Infinity are not JSON")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if number in _INFINITE:
+        raise JsonProblem("number", "a number too large for a double")
+    return number
+
+
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite)

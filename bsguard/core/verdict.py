@@ -1,0 +1,46 @@
+"""What a layer returns: a decision as frozen data. The driver alone acts on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+if TYPE_CHECKING:
+    from bsguard.core.codes import Code
+
+#: ``deny`` refuses the request, ``challenge`` asks the browser to prove itself first, ``log`` only reports.
+Action = Literal["deny", "challenge", "log"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One rule that fired on one request.
+
+    A layer reports all its findings, not just the first: one of them may be excepted or only monitored, and the
+    others still count.
+    """
+
+    #: Dotted id, such as ``protocol.framing.te-with-cl``; exceptions and rule modes name it.
+    rule: str
+    #: What the client is told, should this finding refuse the request.
+    code: Code
+    #: What the operator is told. Carries no submitted value.
+    reason: str
+    action: Action = "deny"
+    #: Response headers that belong to the refusal, such as ``Allow``.
+    headers: tuple[tuple[str, str], ...] = ()
+    #: Names of groups of rules; exceptions may name a tag instead of a rule.
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A layer's decision: findings (none means allow) and the environ keys to remove before the next layer."""
+
+    findings: tuple[Finding, ...] = ()
+    #: Keys of the environ, such as ``HTTP_X_ACCOUNT_ID``. Removed in every mode but ``off``.
+    remove: tuple[str, ...] = ()
+
+
+#: Nothing found, nothing to edit: the common answer allocates nothing.
+ALLOW: Final = Verdict()

@@ -1,0 +1,105 @@
+"""The Flask extension: ``BSGuard(app)`` reads ``BSGUARD_*`` and wraps ``app.wsgi_app``."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from bsguard.core.clock import SYSTEM_CLOCK
+from bsguard.core.codes import GUARD_MISCONFIGURED
+from bsguard.core.config import CHANGED_LATE
+from bsguard.core.errors import ConfigError, Problem
+from bsguard.core.request import Request
+from bsguard.core.respond import refusal
+from bsguard.standard import Guard, guard, read_plan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+    from flask import Flask
+
+    from bsguard.core.clock import Clock
+    from bsguard.core.events import Emit
+
+_log = logging.getLogger("bsguard")
+
+PREFIX: Final = "BSGUARD_"
+
+
+class BSGuard:
+    """Guards a Flask application.
+
+    ``BSGuard(app)``, or ``guard = BSGuard()`` and ``guard.init_app(app)`` with an application factory. All
+    ``BSGUARD_*`` settings must be in ``app.config`` by then. One object may serve several applications. Raises
+    :class:`~bsguard.core.errors.ConfigError` with all problems at once.
+
+    Put :class:`~werkzeug.middleware.proxy_fix.ProxyFix` inside or outside of it as you like: the raw peer is read
+    either way, and only ``BSGUARD_TRUSTED_PROXIES`` decides who is believed.
+    """
+
+    def __init__(self, app: Flask | None = None, *, clock: Clock = SYSTEM_CLOCK, emit: Emit | None = None) -> None:
+        self._clock = clock
+        self._emit = emit
+        if app is not None:
+            self.init_app(app)
+
+    def init_app(self, app: Flask) -> None:
+        """Read the settings and wrap ``app.wsgi_app``. A second call for the same application is an error."""
+        if "bsguard" in app.extensions:
+            message = "this application is guarded already; call BSGuard(app) or init_app(app) once"
+            raise ConfigError([Problem(CHANGED_LATE, "BSGuard", message)])
+        values = app.config.get_namespace(PREFIX, lowercase=False)
+        plan = read_plan({"STATE_DIR": Path(app.instance_path) / "bsguard", **values}, prefix=PREFIX)
+        made = guard(app.wsgi_app, plan, clock=self._clock, emit=self._emit)
+        app.extensions["bsguard"] = made
+        app.wsgi_app = _Settled(made, app, values)  # type: ignore[method-assign]
+
+
+class _Settled:
+    """Serves requests, and makes sure at the first one that no setting was changed after it was read.
+
+    Flask lets anybody edit the config at any time; a limit that was raised too late to count must not go unnoticed.
+    """
+
+    def __init__(self, made: Guard, app: Flask, values: dict[str, Any]) -> None:
+        self._made = made
+        self._app = app
+        self._values: dict[str, Any] | None = values
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Serve one request as WSGI."""
+        if self._values is not None:
+            problem = self._changed(self._values)
+            if problem is not None:
+                return self._refuse(problem, environ, start_response)
+            self._values = None
+        return self._made(environ, start_response)
+
+    def _changed(self, values: dict[str, Any]) -> ConfigError | None:
+        now = self._app.config.get_namespace(PREFIX, lowercase=False)
+        late = sorted(key for key in {*now, *values} if now.get(key, _ABSENT) != values.get(key, _ABSENT))
+        message = "changed after BSGuard had read it, so it has no effect; set it before BSGuard(app) or init_app(app)"
+        return ConfigError([Problem(CHANGED_LATE, PREFIX + key, message) for key in late]) if late else None
+
+    def _refuse(self, problem: ConfigError, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Raise where a developer looks; in production log it and answer 503: what holds is not what was set."""
+        if self._app.testing or self._app.debug:
+            raise problem
+        _log.error("%s", problem)
+        request, _ = Request.of(environ, self._made.plan.settings)
+        status, headers, body = refusal(request, GUARD_MISCONFIGURED)
+        start_response(status, headers)
+        return [body]
+
+
+_ABSENT: Final = object()
+
+
+def guard_of(app: Flask) -> Guard:
+    """The guard of a Flask application; raises ConfigError when it has none."""
+    found = app.extensions.get("bsguard")
+    if isinstance(found, Guard):
+        return found
+    raise ConfigError([Problem(CHANGED_LATE, "BSGuard", "this application is not guarded; call BSGuard(app)")])

@@ -1,0 +1,1 @@
+"""Durable and shared state: the private folder, and what is kept in it."""

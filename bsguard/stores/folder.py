@@ -1,0 +1,74 @@
+"""The state directory: private to the user that runs the workers, or not used at all.
+
+What lies here decides who is refused and holds a secret, so a folder that others could write to is worse than none.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from typing import TYPE_CHECKING, Final
+
+from bsguard.core.errors import StateUnusable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_FOLDER_MODE: Final = 0o700
+_SECRET_FILE: Final = "secret.key"
+_SECRET_BYTES: Final = 32
+
+
+def open_folder(path: Path) -> Path:
+    """Make or check the folder; raises :class:`~bsguard.core.errors.StateUnusable` with the remedy.
+
+    The folder must be a real one (no link), belong to this user, be closed to others and be writable.
+    """
+    try:
+        path.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+        facts = os.lstat(path)
+    except OSError as error:
+        raise StateUnusable(f"{path} cannot be made ({error.strerror}); set BSGUARD_STATE_DIR") from None
+    if not stat.S_ISDIR(facts.st_mode):
+        raise StateUnusable(f"{path} is a link or a file; BSGUARD_STATE_DIR must name a folder itself")
+    if facts.st_uid != os.geteuid():
+        raise StateUnusable(f"{path} belongs to another user; give it to the one that runs the workers")
+    if stat.S_IMODE(facts.st_mode) & 0o077:
+        try:
+            path.chmod(_FOLDER_MODE)
+        except OSError as error:
+            raise StateUnusable(f"{path} is open to others ({error.strerror}); chmod it to 0700") from None
+    probe = path / f".probe-{os.getpid()}-{secrets.token_hex(4)}"
+    try:
+        probe.write_bytes(b"x")
+        probe.unlink()
+    except OSError as error:
+        raise StateUnusable(f"{path} cannot be written ({error.strerror})") from None
+    return path
+
+
+def kept_secret(folder: Path) -> str:
+    """The secret kept in *folder*, made on first use; all workers get the same one.
+
+    Raises :class:`~bsguard.core.errors.StateUnusable`.
+    """
+    path = folder / _SECRET_FILE
+    try:
+        if not path.exists():
+            fresh = folder / f"{_SECRET_FILE}.{os.getpid()}.{secrets.token_hex(4)}"
+            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                file.write(secrets.token_hex(_SECRET_BYTES))
+            try:
+                os.link(fresh, path)  # whoever is first wins, and nobody reads a half-written file
+            except FileExistsError:
+                pass
+            finally:
+                fresh.unlink()
+        secret = path.read_text().strip()
+    except OSError as error:
+        raise StateUnusable(f"{path} cannot be kept ({error.strerror})") from None
+    if len(secret) < _SECRET_BYTES:
+        raise StateUnusable(f"{path} is damaged; delete it, and a new one is made")
+    return secret

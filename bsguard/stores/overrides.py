@@ -1,0 +1,129 @@
+"""The overrides table in SQLite: durable, versioned, shared by all workers of a machine.
+
+Every change raises ``PRAGMA data_version`` for all other connections, so a worker sees that something changed by one
+cheap query, at most once a second, and reads the rows only then.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from typing import TYPE_CHECKING, Final
+
+from bsguard.core.errors import StateUnusable
+from bsguard.core.overrides import Override
+from bsguard.stores.sqlite import SQLiteFile
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bsguard.core.clock import Clock
+    from bsguard.core.overrides import Kind
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS overrides (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,  -- never given twice, so that an id in a log stays one entry
+    kind TEXT NOT NULL CHECK (kind IN ('exception', 'ban', 'rule_action')),
+    value TEXT NOT NULL CHECK (json_valid(value)),
+    author TEXT NOT NULL CHECK (author <> ''),
+    comment TEXT NOT NULL CHECK (comment <> ''),
+    created REAL NOT NULL,
+    expires REAL
+);
+"""
+_COLUMNS: Final = "id, kind, value, author, comment, created, expires"
+
+#: How old a worker's view may be. A change by the operator is felt by all workers within this time.
+POLL_SECONDS: Final = 1.0
+
+#: Entries that one table may hold; each worker keeps them in memory.
+ENTRIES_MAX: Final = 10_000
+
+
+class SQLiteOverrides:
+    """The table. Reading never raises: a worker that cannot read keeps what it knew."""
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self._file = SQLiteFile(path, _SCHEMA)
+        self._clock = clock
+        self._polled = float("-inf")
+        self._version = -1
+        self._entries: tuple[Override, ...] = ()
+        self._active: dict[Kind, tuple[Override, ...]] = {}
+        self._next_expiry = float("inf")
+
+    def add(self, override: Override) -> int:
+        """Add an entry durably and return its id. Raises :class:`~bsguard.core.errors.StateUnusable`."""
+        row = (
+            override.kind,
+            json.dumps(override.value),
+            override.author,
+            override.comment,
+            override.created,
+            override.expires,
+        )
+        try:
+            with self._file.lock:
+                connection = self._file.connection()
+                cursor = connection.execute(
+                    "INSERT INTO overrides (kind, value, author, comment, created, expires)"
+                    " SELECT ?, ?, ?, ?, ?, ? WHERE (SELECT count(*) FROM overrides) < ?",
+                    (*row, ENTRIES_MAX),
+                )
+                if cursor.rowcount == 0:
+                    raise StateUnusable(f"{self._file.path} holds {ENTRIES_MAX} entries; delete some first")
+                self._polled = float("-inf")
+                return int(cursor.lastrowid or 0)
+        except sqlite3.Error as error:
+            raise StateUnusable(f"{self._file.path}: {error}") from None
+
+    def delete(self, override_id: int) -> bool:
+        """Delete an entry; whether there was one. Raises :class:`~bsguard.core.errors.StateUnusable`."""
+        try:
+            with self._file.lock:
+                self._polled = float("-inf")
+                deleted = self._file.connection().execute("DELETE FROM overrides WHERE id = ?", (override_id,))
+                return deleted.rowcount == 1
+        except sqlite3.Error as error:
+            raise StateUnusable(f"{self._file.path}: {error}") from None
+
+    def active(self, kind: Kind, now: float, /) -> tuple[Override, ...]:
+        """The entries of *kind* that have not expired at *now*, oldest first; the same object while nothing changes."""
+        if not self._polled <= now < self._polled + POLL_SECONDS or now >= self._next_expiry:
+            self._poll(now)
+        return self._active.get(kind, ())
+
+    def close(self) -> None:
+        """Close the connection of this process."""
+        self._file.close()
+
+    def _poll(self, now: float) -> None:
+        with self._file.lock:
+            try:
+                connection = self._file.connection()
+                (version,) = connection.execute("PRAGMA data_version").fetchone()
+                changed = version != self._version or self._polled == float("-inf")
+                if changed:
+                    rows = connection.execute(f"SELECT {_COLUMNS} FROM overrides ORDER BY id").fetchall()  # noqa: S608
+                    self._entries = tuple(_override(row) for row in rows)
+                    self._version = version
+            except sqlite3.Error:
+                changed = False
+            if changed or now >= self._next_expiry:
+                live = [entry for entry in self._entries if entry.expires is None or now < entry.expires]
+                self._active = {kind: tuple(e for e in live if e.kind == kind) for kind in {e.kind for e in live}}
+                self._next_expiry = min((e.expires for e in live if e.expires is not None), default=float("inf"))
+            self._polled = now
+
+
+def _override(row: tuple[int, Kind, str, str, str, float, float | None]) -> Override:
+    identity, kind, value, author, comment, created, expires = row
+    return Override(
+        id=identity,
+        kind=kind,
+        value=json.loads(value),
+        author=author,
+        comment=comment,
+        created=created,
+        expires=expires,
+    )

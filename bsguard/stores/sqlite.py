@@ -1,0 +1,58 @@
+"""SQLite connections as all stores here want them: one per process, made again after a fork."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from typing import TYPE_CHECKING, Final
+
+from bsguard.stores.fork import in_each_child
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+#: How long a writer waits for another worker's transaction; ours take well under a millisecond.
+BUSY_MS_MAX: Final = 2_000
+
+
+class SQLiteFile:
+    """A database file with its schema.
+
+    :meth:`connection` gives the connection of this process; hold :attr:`lock` while using it.
+    """
+
+    def __init__(self, path: Path, schema: str) -> None:
+        self.path = path
+        self._schema = schema
+        self.lock = threading.RLock()
+        self._connection: sqlite3.Connection | None = None
+        self._inherited: sqlite3.Connection | None = None
+        in_each_child(self._forget)
+
+    def connection(self) -> sqlite3.Connection:
+        """The connection of this process, in autocommit mode; raises ``sqlite3.Error``."""
+        if self._connection is None:
+            connection = sqlite3.connect(
+                self.path, timeout=BUSY_MS_MAX / 1000, isolation_level=None, check_same_thread=False
+            )
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute("PRAGMA synchronous = NORMAL")
+                connection.executescript(self._schema)
+            except sqlite3.Error:
+                connection.close()
+                raise
+            self._connection = connection
+        return self._connection
+
+    def close(self) -> None:
+        """Close the connection of this process; the next use opens another."""
+        with self.lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+    def _forget(self) -> None:
+        """Start anew in a forked process. The parent's connection is kept unused: even closing it would do harm."""
+        self.lock = threading.RLock()
+        self._inherited, self._connection = self._connection, None
