@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from flask.cli import ScriptInfo
 
-from bsguard.core.config import NOT_A_MAPPING
+from bsguard.core.config import UNREADABLE
 from bsguard.core.errors import ConfigError, Problem
 from bsguard.extension import PREFIX, guard_of
 from bsguard.standard import Plan, read_plan
@@ -59,7 +59,7 @@ def read_file(path: Path) -> Plan:
         values = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
     except (ValueError, OSError, RecursionError) as error:
         message = f"cannot be read as {'TOML' if path.suffix == '.toml' else 'JSON'}: {error}"
-        raise ConfigError([Problem(NOT_A_MAPPING, str(path), message)]) from None
+        raise ConfigError([Problem(UNREADABLE, str(path), message)]) from None
     if not isinstance(values, dict):
-        raise ConfigError([Problem(NOT_A_MAPPING, str(path), "wanted an object with settings by name")])
+        raise ConfigError([Problem(UNREADABLE, str(path), "wanted an object with settings by name")])
     return read_plan({str(key).removeprefix(PREFIX): value for key, value in values.items()}, prefix=PREFIX)

@@ -28,6 +28,7 @@ class Body:
     """The body of one request. Shared by all layers and by copies of the environ."""
 
     __slots__ = (
+        "_data",
         "_failure", "_given", "_limit", "_loaded", "_read", "_source", "_spool", "_stopped",
         "chunked", "length", "misframed",
     )  # fmt: skip
@@ -62,6 +63,8 @@ class Body:
         self._stopped: BodyError | None = None
         self._failure: Exception | None = None
         self._spool: IO[bytes] | None = None
+        #: The whole body, once a layer asked for it.
+        self._data: bytes | None = None
 
     @property
     def present(self) -> bool:
@@ -89,10 +92,10 @@ class Body:
             self.load(bytes_max)
         if self._read > bytes_max:
             raise BodyError("body.size", codes.BODY_TOO_LARGE, f"longer than {bytes_max} bytes")
-        if self._spool is None:
-            return b""
-        self._spool.seek(0)
-        return self._spool.read()
+        if self._data is None and self._spool is not None:
+            self._spool.seek(0)
+            self._data = self._spool.read()
+        return self._data or b""
 
     def load(self, bytes_max: int | None = None) -> None:
         """Read the body to its end, at most *bytes_max* bytes and never more than the hard maximum."""
@@ -140,17 +143,12 @@ class Body:
 
     def _fill(self, limit: int) -> None:
         """Move the server's stream into the spool, up to one byte past *limit* when the end is not declared."""
-        wanted = self.length if self.length else limit + 1
+        wanted = self.length or limit + 1
         if self._spool is None:
             self._spool = io.BytesIO() if self.length <= SPOOL_MEMORY_BYTES_MAX and not self.chunked else _new_spool()
         self._spool.seek(0, io.SEEK_END)
         while self._read < wanted:
-            try:
-                piece = self._source.read(min(wanted - self._read, _PIECE_BYTES))
-            except Exception as error:  # servers raise their own types here: bad chunks, resets, time-outs
-                self._failure = error
-                reason = f"reading it failed with {type(error).__name__}"
-                raise BodyError("body.broken", codes.BODY_BROKEN, reason) from error
+            piece = self._piece(min(wanted - self._read, _PIECE_BYTES))
             if not piece:
                 if self.length:
                     reason = f"ended after {self._read} of {self.length} bytes"
@@ -160,9 +158,20 @@ class Body:
             try:
                 self._spool.write(piece)
             except OSError as error:
+                self._failure = error  # the piece is lost, so whoever reads on must not miss that
                 raise BodyError("body.spool", codes.GUARD_FAILED, "no room to keep it for checking") from error
         if self._read > limit:
             raise BodyError("body.size", codes.BODY_TOO_LARGE, f"longer than {limit} bytes")
+
+    def _piece(self, size: int) -> bytes:
+        """Up to *size* bytes from the server's stream; empty at its end."""
+        try:
+            return self._source.read(size)
+        except Exception as error:  # servers raise their own types here: bad chunks, resets, time-outs
+            self._failure = error
+            raise BodyError(
+                "body.broken", codes.BODY_BROKEN, f"reading it failed with {type(error).__name__}"
+            ) from error
 
 
 class _Continued(io.RawIOBase):

@@ -18,12 +18,19 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: Problem ids; each has a test and a paragraph in the reference.
+#: Ids of problems, stable.
 UNKNOWN_KEY: Final = "bsguard.E001"
 WRONG_VALUE: Final = "bsguard.E002"
 CONTRADICTION: Final = "bsguard.E003"
 CHANGED_LATE: Final = "bsguard.E004"
-NOT_A_MAPPING: Final = "bsguard.E005"
+UNREADABLE: Final = "bsguard.E005"
+PROBLEMS: Final = {
+    UNKNOWN_KEY: "No setting has this name.",
+    WRONG_VALUE: "The value is not what the setting wants.",
+    CONTRADICTION: "Settings that are each fine exclude each other.",
+    CHANGED_LATE: "A setting was changed after it had been read, or the guard was set up twice or not at all.",
+    UNREADABLE: "A settings file cannot be read.",
+}
 
 
 class Wanted(Exception):

@@ -116,8 +116,10 @@ class Driver:
 
     def _act(self, layer: Layer[Any], verdict: Verdict, request: Request) -> Denial | None:
         """Apply a verdict's edits, report its findings, and pick the one that refuses."""
-        for key in verdict.remove:
-            request.environ.pop(key, None)
+        if verdict.remove:
+            for key in verdict.remove:
+                request.environ.pop(key, None)
+            self._reporter.stripped(layer.name, verdict.remove, request, layer.emit)
         denial: Denial | None = None
         for finding in verdict.findings:
             ruling = layer.policy.rule_on(finding, request)

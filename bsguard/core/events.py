@@ -97,6 +97,16 @@ class RuleExcepted(FindingEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HeadersStripped(RequestEvent):
+    """Headers that a client must not set were removed before the application."""
+
+    name: ClassVar[str] = "headers.stripped"
+    layer: str
+    #: The environ keys, at most ten, as printable text.
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LayerFailed(RequestEvent):
     """A layer raised an exception it should not have: a bug. The answer is the layer's failure policy."""
 
@@ -168,6 +178,7 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     RequestWouldBeDenied,
     RuleLogged,
     RuleExcepted,
+    HeadersStripped,
     LayerFailed,
     RequestFinished,
     ServerRecognised,

@@ -29,7 +29,7 @@ def parse_address(text: str) -> Address | None:
     return address
 
 
-@dataclass(frozen=True, slots=True, eq=False)  # compared and hashed by identity: it is part of cache keys
+@dataclass(frozen=True, slots=True)
 class Networks:
     """An immutable set of networks. ``address in networks`` is a bisection; what is no address is not in it."""
 
@@ -39,6 +39,8 @@ class Networks:
     unix: bool
     _starts: tuple[tuple[int, int], ...]
     _ends: tuple[tuple[int, int], ...]
+    #: Worked out once: a set of networks is part of the keys of caches that every request asks.
+    _hash: int
 
     @classmethod
     def parse(cls, items: Iterable[str]) -> Networks:
@@ -66,7 +68,7 @@ class Networks:
             else:
                 starts.append(start)
                 ends.append(end)
-        return cls(tuple(written), unix, tuple(starts), tuple(ends))
+        return cls(tuple(written), unix, tuple(starts), tuple(ends), hash((unix, *starts, *ends)))
 
     def __contains__(self, address: object) -> bool:
         if not isinstance(address, (ipaddress.IPv4Address, ipaddress.IPv6Address)):
@@ -75,8 +77,11 @@ class Networks:
         index = bisect_right(self._starts, key) - 1
         return index >= 0 and key <= self._ends[index]
 
+    def __hash__(self) -> int:
+        return self._hash
+
     def __bool__(self) -> bool:
         return bool(self._starts) or self.unix
 
 
-NO_NETWORKS: Final = Networks((), False, (), ())
+NO_NETWORKS: Final = Networks.parse(())

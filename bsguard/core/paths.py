@@ -43,4 +43,6 @@ def _segment_regex(segment: str) -> str:
 
 def under(prefix: str, path: str) -> bool:
     """Whether *path* is *prefix* or lies below it; ``/v1`` covers ``/v1`` and ``/v1/x`` but not ``/v10``."""
-    return path == prefix or path.startswith(prefix if prefix.endswith("/") else prefix + "/")
+    if not path.startswith(prefix):
+        return False
+    return len(path) == len(prefix) or prefix[-1] == "/" or path[len(prefix)] == "/"

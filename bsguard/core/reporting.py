@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("bsguard")
 
 _FRAMES_MAX: Final = 4
+_KEYS_MAX: Final = 10
 _ACTIONS: Final = {
     ("refuse", "deny"): "denied",
     ("refuse", "challenge"): "challenged",
@@ -64,6 +65,11 @@ class Reporter:
             self.send(events.RequestWouldBeDenied(**facts), emit)
         else:
             self.send(events.RuleLogged(**facts), emit)
+
+    def stripped(self, layer: str, keys: tuple[str, ...], request: Request, emit: Emit) -> None:
+        """Headers were removed."""
+        shown = tuple(printable(key) for key in keys[:_KEYS_MAX])
+        self.send(events.HeadersStripped(**self._facts(request) | {"layer": layer, "keys": shown}), emit)
 
     def layer_failed(self, layer: str, error: Exception, action: str, request: Request, emit: Emit) -> None:
         """A layer raised what it should not."""

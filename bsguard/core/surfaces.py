@@ -48,22 +48,53 @@ class Placement:
 UNPLACED: Final = Placement(None, api=False)
 
 
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """One prefix of one surface, and the placements that it can lead to."""
+
+    prefix: str
+    surface: Surface
+    plain: Placement
+    #: A web surface's own path that an api surface serves too: judged by the stricter rules.
+    strict: Placement
+    #: A path that an api surface claims more closely.
+    stolen: Placement
+
+    @classmethod
+    def of(cls, prefix: str, surface: Surface) -> _Claim:
+        api = surface.kind == "api"
+        return cls(
+            prefix,
+            surface,
+            plain=Placement(surface, api=api),
+            strict=Placement(surface, api=True),
+            stolen=Placement(surface, api=True, problem="path"),
+        )
+
+
 class Surfaces:
     """All declared surfaces, arranged for look-up: by host, longest prefix first."""
 
     def __init__(self, declared: Iterable[Surface]) -> None:
         self.declared = tuple(declared)
-        claims = [(prefix, surface) for surface in self.declared for prefix in surface.prefixes]
-        claims.sort(key=lambda claim: -len(claim[0]))
-        self._anywhere = tuple(claim for claim in claims if not claim[1].hosts)
+        claims = [_Claim.of(prefix, surface) for surface in self.declared for prefix in surface.prefixes]
+        claims.sort(key=lambda claim: -len(claim.prefix))
+        self._anywhere = tuple(claim for claim in claims if not claim.surface.hosts)
         named = {host for surface in self.declared for host in surface.hosts}
         self._by_host = {
-            host: tuple(claim for claim in claims if host in claim[1].hosts or not claim[1].hosts) for host in named
+            host: tuple(claim for claim in claims if host in claim.surface.hosts or not claim.surface.hosts)
+            for host in named
         }
-        self._api = tuple(prefix for prefix, surface in claims if surface.kind == "api")
+        self._api = tuple(claim.prefix for claim in claims if claim.surface.kind == "api")
 
     def __bool__(self) -> bool:
         return bool(self.declared)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Surfaces) and self.declared == other.declared
+
+    def __hash__(self) -> int:
+        return hash(self.declared)
 
     def place(self, host: str, path: str) -> Placement:
         """Place a request by its *host* (lower case, no port) and full decoded *path*."""
@@ -73,13 +104,17 @@ class Surfaces:
         if not claims:
             # Nobody serves this host, so the strictest surface that exists judges it.
             return Placement(None, api=bool(self._api), problem="host")
-        api_reach = next((len(prefix) for prefix in self._api if under(prefix, path)), 0)
-        for prefix, surface in claims:
-            if under(prefix, path):
-                if surface.kind == "api":
-                    return Placement(surface, api=True)
-                # An api surface that serves every path claims none in particular.
-                stolen = api_reach > max(len(prefix), 1)
-                return Placement(surface, api=api_reach > 1, problem="path" if stolen else None)
-        nearest = next((surface for _, surface in claims if surface.kind == "api"), claims[0][1])
-        return Placement(nearest, api=nearest.kind == "api" or api_reach > 0, problem="path")
+        for claim in claims:
+            if under(claim.prefix, path):
+                if claim.surface.kind == "api":
+                    return claim.plain
+                reach = self._api_reach(path)
+                if reach > max(len(claim.prefix), 1):
+                    return claim.stolen
+                return claim.strict if reach > 1 else claim.plain  # "/" claims no path in particular
+        nearest = next((claim.surface for claim in claims if claim.surface.kind == "api"), claims[0].surface)
+        return Placement(nearest, api=nearest.kind == "api" or self._api_reach(path) > 0, problem="path")
+
+    def _api_reach(self, path: str) -> int:
+        """Length of the longest prefix of any api surface that covers *path*; 0 if none does."""
+        return next((len(prefix) for prefix in self._api if under(prefix, path)), 0)

@@ -65,6 +65,21 @@ _CHEROOT: Final = (
 _DEVELOPMENT: Final = ("a development server: malformed lines are skipped; never put it in front of the public",)
 
 
+#: For the reference page.
+TABLE: Final[dict[str, tuple[str, ...]]] = {
+    "gunicorn >= 23, Python parser": (),
+    "gunicorn >= 23, C parser": _GUNICORN_C_PARSER,
+    "gunicorn 22": _GUNICORN_22,
+    "gunicorn < 22": _GUNICORN_OLD,
+    "waitress": _WAITRESS,
+    "uWSGI": _UWSGI,
+    "granian": _GRANIAN,
+    "gevent pywsgi": _PYWSGI,
+    "cheroot": _CHEROOT,
+    "wsgiref, Werkzeug": _DEVELOPMENT,
+}
+
+
 def recognise(environ: Mapping[str, object]) -> Server:
     """The server that made *environ*; an unknown one has the name ``unknown`` and no claims are made for it."""
     name, _, version = str(environ.get("SERVER_SOFTWARE", "")).partition("/")
