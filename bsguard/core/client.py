@@ -20,28 +20,34 @@ if TYPE_CHECKING:
 
     from bsguard.core.networks import Address
 
-#: Headers that only a proxy has reason to send. A loopback peer that sends one is a proxy nobody declared.
-FORWARDING_KEYS: Final = frozenset(
+#: Headers from which servers set ``wsgi.url_scheme`` by themselves: beside one of them the scheme proves nothing.
+SCHEME_KEYS: Final = frozenset(
     {
-        "HTTP_X_FORWARDED_FOR",
         "HTTP_X_FORWARDED_PROTO",
-        "HTTP_FORWARDED",
-        "HTTP_X_REAL_IP",
-        "HTTP_X_FORWARDED_HOST",
         "HTTP_X_FORWARDED_PROTOCOL",
         "HTTP_X_FORWARDED_SSL",
         "HTTP_X_FORWARDED_SCHEME",
         "HTTP_X_SCHEME",
         "HTTP_X_URL_SCHEME",
         "HTTP_FRONT_END_HTTPS",
-        "HTTP_CF_CONNECTING_IP",
-        "HTTP_TRUE_CLIENT_IP",
-        "HTTP_VIA",
+        "HTTP_FORWARDED",
     }
 )
 
+#: Headers that only a proxy has reason to send. A loopback peer that sends one is a proxy nobody declared.
+FORWARDING_KEYS: Final = SCHEME_KEYS | {
+    "HTTP_X_FORWARDED_FOR",
+    "HTTP_X_FORWARDED_HOST",
+    "HTTP_X_REAL_IP",
+    "HTTP_CF_CONNECTING_IP",
+    "HTTP_TRUE_CLIENT_IP",
+    "HTTP_VIA",
+}
+
 #: Longer chains are no real deployment; the rest of the list is not read.
 FORWARDED_HOPS_MAX: Final = 20
+#: The end of the header is read, up to here: room for all those hops, and a bound on what the caches below can hold.
+_FORWARDED_CHARS_MAX: Final = 1024
 
 _IPV6_NETWORK_BITS: Final = 64  # one subscriber has a /64 at the least (RFC 6177), so single addresses mean nothing
 
@@ -67,21 +73,29 @@ class Client:
 
 def client_of(environ: Mapping[str, object], trusted: Networks) -> Client:
     """The client of a WSGI request, read from the raw peer even where ``ProxyFix`` has rewritten the environ."""
-    peer = peer_of(environ)
+    raw = _before_proxy_fix(environ)
+    peer = str(raw.get("REMOTE_ADDR") or "")
+    https = raw.get("wsgi.url_scheme") == "https"
     if FORWARDING_KEYS.isdisjoint(environ):
-        return _direct(peer, environ.get("wsgi.url_scheme") == "https", trusted)
+        return _direct(peer, https, trusted)
     return _forwarded(
         peer,
-        str(environ.get("HTTP_X_FORWARDED_FOR", "")),
-        str(environ.get("HTTP_X_FORWARDED_PROTO", "")),
+        https and SCHEME_KEYS.isdisjoint(environ),
+        str(environ.get("HTTP_X_FORWARDED_FOR", ""))[-_FORWARDED_CHARS_MAX:],
+        str(environ.get("HTTP_X_FORWARDED_PROTO", ""))[-_FORWARDED_CHARS_MAX:],
         trusted,
     )
 
 
 def peer_of(environ: Mapping[str, object]) -> str:
     """The address of whoever holds the connection, as the server gave it; empty on a Unix socket."""
+    return str(_before_proxy_fix(environ).get("REMOTE_ADDR") or "")
+
+
+def _before_proxy_fix(environ: Mapping[str, object]) -> Mapping[str, object]:
+    """What the server set, where Werkzeug's ProxyFix has put a header's word in its place."""
     original = environ.get("werkzeug.proxy_fix.orig")
-    return str((original if isinstance(original, dict) else environ).get("REMOTE_ADDR") or "")
+    return original if isinstance(original, dict) else environ
 
 
 def is_trusted(peer: str, trusted: Networks) -> bool:
@@ -89,7 +103,7 @@ def is_trusted(peer: str, trusted: Networks) -> bool:
     return parse_address(peer) in trusted if peer else trusted.unix
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _direct(peer: str, https: bool, trusted: Networks) -> Client:
     """No forwarding header at all: the peer is the client, and the scheme is the server's own."""
     address = parse_address(peer)
@@ -102,19 +116,18 @@ def _direct(peer: str, https: bool, trusted: Networks) -> Client:
     )
 
 
-@lru_cache(maxsize=4096)
-def _forwarded(peer: str, forwarded_for: str, forwarded_proto: str, trusted: Networks) -> Client:
-    """A request with forwarding headers.
+@lru_cache(maxsize=1024)
+def _forwarded(peer: str, https: bool, forwarded_for: str, forwarded_proto: str, trusted: Networks) -> Client:
+    """A request with forwarding headers; *https* is what the server knows by itself.
 
-    ``wsgi.url_scheme`` is not asked here: several servers set it from ``X-Forwarded-Proto`` by themselves, so with
-    forwarding headers present it proves nothing. A declared proxy says the scheme in ``X-Forwarded-Proto``.
+    A declared proxy says the client's scheme in ``X-Forwarded-Proto``; where it says none, its own connection counts.
     """
     address = parse_address(peer)
     if not is_trusted(peer, trusted):
         return Client(
             address=_text(address),
             key=_key(address),
-            https=False,
+            https=https,
             local=False,
             undeclared_proxy=address is None or address.is_loopback or address.is_private,
         )
@@ -130,7 +143,7 @@ def _forwarded(peer: str, forwarded_for: str, forwarded_proto: str, trusted: Net
     return Client(
         address=_text(client),
         key=_key(client),
-        https=protos[-1] == "https",  # the nearest proxy wrote the last one
+        https=protos[-1] == "https" if forwarded_proto else https,  # the nearest proxy wrote the last one
         local=False,
         undeclared_proxy=False,
     )

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Final
 
 from bsguard.core.grammar import MEDIA_TYPE, PARAMETER
+
+_CHARS_MAX: Final = 1024  # the longest in real use, multipart with a boundary of 70 characters, has about 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +29,16 @@ class MediaType:
         return next((value.lower() for name, value in self.parameters if name == "charset"), "")
 
 
-@lru_cache(maxsize=256)
 def parse_media_type(raw: str) -> MediaType | None:
-    """Parse a Content-Type value; None unless it is exactly one well-formed media type.
+    """Parse a Content-Type value; None unless it is exactly one well-formed media type of at most 1,024 characters.
 
     Doubled parameters are malformed: two readers would take different ones.
     """
+    return _parse_media_type(raw) if len(raw) <= _CHARS_MAX else None
+
+
+@lru_cache(maxsize=256)
+def _parse_media_type(raw: str) -> MediaType | None:
     match = MEDIA_TYPE.match(raw)
     if match is None:
         return None

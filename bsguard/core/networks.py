@@ -11,12 +11,18 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+_ADDRESS_CHARS_MAX: Final = 64  # the longest IPv6 text has 45, and a zone may follow
+
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
-@lru_cache(maxsize=4096)  # parsing costs some microseconds, and the same clients come again
 def parse_address(text: str) -> Address | None:
     """The address that *text* spells, an IPv4-mapped IPv6 address as IPv4; None if it spells none."""
+    return _parse_address(text) if len(text) <= _ADDRESS_CHARS_MAX else None
+
+
+@lru_cache(maxsize=4096)  # parsing costs some microseconds, and the same clients come again
+def _parse_address(text: str) -> Address | None:
     try:
         address = ipaddress.ip_address(text)
     except ValueError:

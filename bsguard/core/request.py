@@ -180,10 +180,14 @@ class Request:
         return os.urandom(_ID_BYTES).hex()
 
 
-@lru_cache(maxsize=1024)
 def parse_authority(raw: str) -> tuple[str, int | None] | None:
     """Host name in lower case without final dot, and port, of a Host value; None unless it is exactly one authority."""
-    match = HOST.fullmatch(raw) if len(raw) <= _AUTHORITY_CHARS_MAX else None
+    return _parse_authority(raw) if len(raw) <= _AUTHORITY_CHARS_MAX else None
+
+
+@lru_cache(maxsize=1024)
+def _parse_authority(raw: str) -> tuple[str, int | None] | None:
+    match = HOST.fullmatch(raw)
     if match is None or int(match["port"] or 0) > _PORT_MAX:
         return None
     return match["name"].lower().rstrip("."), int(match["port"]) if match["port"] else None

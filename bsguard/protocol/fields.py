@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 _VERSIONS: Final = frozenset({"HTTP/1.1", "HTTP/1.0", "HTTP/2", "HTTP/2.0"})
 #: Framing fields have keys of their own (RFC 3875 §4.1.2, §4.1.3); under HTTP_ they come from another spelling.
 _SHADOWS: Final = frozenset({"HTTP_CONTENT_LENGTH", "HTTP_CONTENT_TYPE"})
+#: How many names are remembered, and how long they may be, so that nobody can fill the memory with names.
 _GOOD_NAMES_MAX: Final = 4096
+_GOOD_NAME_CHARS_MAX: Final = 64
 
 
 def method(request: Request, config: ProtocolConfig) -> Finding | None:
@@ -89,7 +91,7 @@ class HeaderLines:
     def _names_good(self, keys: list[str], environ: Mapping[str, object]) -> bool:
         if not all(ENVIRON_NAME.fullmatch(key) for key in keys) or not _SHADOWS.isdisjoint(keys):
             return False
-        if len(self._good) < _GOOD_NAMES_MAX:
+        if len(self._good) < _GOOD_NAMES_MAX and max(map(len, keys), default=0) <= _GOOD_NAME_CHARS_MAX:
             self._headers.update(keys)
             self._good.update(environ)
         return True

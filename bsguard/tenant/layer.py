@@ -22,7 +22,9 @@ RULES: Final[dict[str, str]] = {
     "tenant.path": "The path lies outside the prefixes of the host's surface, or belongs to another surface.",
 }
 
-_HARMLESS_MAX: Final = 4096  # environ keys remembered; more are judged anew each time
+#: How many environ keys are remembered, and how long they may be; others are judged anew each time.
+_HARMLESS_MAX: Final = 4096
+_HARMLESS_CHARS_MAX: Final = 64
 _NOT_LETTERS: Final = re.compile(r"[^A-Z0-9]+")
 
 
@@ -68,7 +70,7 @@ class Tenant(Layer[TenantConfig]):
     def _to_remove(self, environ: Mapping[str, object]) -> tuple[str, ...]:
         remove = tuple(key for key in environ if key[:5] == "HTTP_" and _letters(key[5:]) in self._stripped)
         if len(self._harmless) < _HARMLESS_MAX:
-            self._harmless.update(key for key in environ if key not in remove)
+            self._harmless.update(key for key in environ if key not in remove and len(key) <= _HARMLESS_CHARS_MAX)
         return remove
 
 

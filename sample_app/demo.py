@@ -1,0 +1,127 @@
+"""A demo account to try requests with: one key, and a few generations in different states.
+
+Running it again adds nothing twice. It makes a new key each time and revokes the one before, since a stored key's
+secret cannot be shown again.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from sample_app.api_keys import Scope
+from sample_app.catalogue import MediaKind
+from sample_app.clock import DAY_MS, SECOND_MS
+from sample_app.generations import Generation, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sample_app.api_keys import IssuedKey
+    from sample_app.services import ControlPlane
+
+ACCOUNT_ID: Final = "demo"
+LABEL: Final = "demo"
+
+# A demo key can do everything, so it does not outlive the day it was made for.
+KEY_LIFETIME_MS: Final = DAY_MS
+
+_MINUTE_MS: Final = 60 * SECOND_MS
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    kind: MediaKind
+    model: str
+    status: Status
+    credits: int
+    provider: str | None
+    request: Mapping[str, object]
+    outputs: int = 0
+    failure: tuple[str, str] | None = None
+
+
+_SAMPLES: Final = (
+    _Sample(
+        MediaKind.IMAGE,
+        "reef-1",
+        Status.SUCCEEDED,
+        6,
+        "replicate",
+        {"generation_prompt": "A lighthouse in fog", "generation_ratio": "16:9", "generation_output_number": 2},
+        outputs=2,
+    ),
+    _Sample(
+        MediaKind.VIDEO,
+        "current-1",
+        Status.SUCCEEDED,
+        245,
+        "fal",
+        {
+            "generation_prompt": "Waves rolling over a pier at dawn",
+            "generation_duration": 8,
+            "generation_resolution": "720p",
+            "generation_generate_audio": True,
+        },
+        outputs=1,
+    ),
+    _Sample(
+        MediaKind.IMAGE,
+        "pearl-2",
+        Status.FAILED,
+        12,
+        "openrouter",
+        {"generation_prompt": "A poster that says OPEN", "generation_output_format": "png"},
+        failure=("provider_failed", "No provider could make this."),
+    ),
+    _Sample(
+        MediaKind.VIDEO,
+        "lagoon-3",
+        Status.RUNNING,
+        600,
+        "openrouter",
+        {"generation_prompt": "A slow flight over a reef", "generation_duration": 10},
+    ),
+    _Sample(
+        MediaKind.IMAGE,
+        "reef-1-pro",
+        Status.CANCELLED,
+        40,
+        None,
+        {"generation_prompt": "A map of an island", "generation_resolution": "4K"},
+    ),
+)
+
+
+def seed_demo(parts: ControlPlane) -> IssuedKey:
+    """Make sure that the demo account has its generations, and give it a new key in place of the one before."""
+    now = parts.clock()
+    for number, sample in enumerate(_SAMPLES, start=1):
+        parts.generations.add(_generation(number, sample, now))
+    return parts.keys.replace_labelled(ACCOUNT_ID, Scope, label=LABEL, expires_at=now + KEY_LIFETIME_MS)
+
+
+def _generation(number: int, sample: _Sample, now: int) -> Generation:
+    created = now - number * _MINUTE_MS
+    return Generation(
+        generation_id=f"gen_{_fixed_id(f'generation/{number}')}",
+        account_id=ACCOUNT_ID,
+        kind=sample.kind,
+        model=sample.model,
+        status=sample.status,
+        # One change for each state that a generation passes on its way.
+        version=4 if sample.status.final else 3,
+        request=sample.request,
+        credits=sample.credits,
+        provider=sample.provider,
+        outputs=tuple(f"file_{_fixed_id(f'generation/{number}/{output}')}" for output in range(sample.outputs)),
+        failure=sample.failure,
+        created_at=created,
+        updated_at=created + 30 * SECOND_MS,
+    )
+
+
+def _fixed_id(name: str) -> str:
+    # The same on every run, so that the second run finds what the first one added.
+    return uuid.uuid5(uuid.NAMESPACE_URL, f"https://api.us.babysea.ai/demo/{name}").hex

@@ -1,0 +1,90 @@
+"""The fifteen operations of the contract: one visible table of who may call what, and what answers.
+
+The OpenAPI document says the same; a test compares the two.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+from flask import Flask, request
+
+from sample_app.api_keys import Scope
+from sample_app.views import CatalogueViews, GenerationViews, ServiceViews, not_built
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flask import Response
+
+    from sample_app.access_control import AccessControl
+
+
+class Access(Enum):
+    """Ways in that are not an API key's scope."""
+
+    OPEN = auto()
+    """Nobody is asked here: anybody may call it, or it has credentials of its own that its view checks."""
+
+    CRON = auto()
+    """The scheduler's secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One row. ``rule`` is a Flask URL rule; the view gets the principal first if ``access`` is a scope."""
+
+    operation_id: str
+    method: str
+    rule: str
+    access: Access | Scope
+    view: Callable[..., Response]
+
+
+def operations(service: ServiceViews, catalogue: CatalogueViews, generations: GenerationViews) -> tuple[Operation, ...]:
+    """The table."""
+    file, generation = "/v1/files/<file_id>", "/v1/generations/<generation_id>"
+    return (
+        Operation("getHealth", "GET", "/v1/health", Access.OPEN, service.health),
+        Operation("listModels", "GET", "/v1/models", Scope.READ, catalogue.list_models),
+        Operation("estimateCost", "POST", "/v1/estimate", Scope.READ, catalogue.estimate),
+        Operation("generateImage", "POST", "/v1/generate/image/<model>", Scope.GENERATE, not_built),
+        Operation("generateVideo", "POST", "/v1/generate/video/<model>", Scope.GENERATE, not_built),
+        Operation("listGenerations", "GET", "/v1/generations", Scope.READ, generations.list_generations),
+        Operation("getGeneration", "GET", generation, Scope.READ, generations.get_generation),
+        Operation("cancelGeneration", "POST", f"{generation}/cancel", Scope.GENERATE, not_built),
+        Operation("downloadFile", "GET", file, Scope.READ, not_built),
+        Operation("uploadFile", "POST", "/v1/files", Scope.GENERATE, not_built),
+        Operation("getUsage", "GET", "/v1/usage", Scope.BILLING_READ, not_built),
+        Operation("createTopup", "POST", "/v1/billing/topups", Scope.BILLING, not_built),
+        Operation("runPlayground", "POST", "/v1/playground", Access.OPEN, not_built),
+        Operation("receiveProviderWebhook", "POST", "/v1/webhooks/<provider>", Access.OPEN, not_built),
+        Operation("runCronJob", "POST", "/v1/cron/<job>", Access.CRON, not_built),
+    )
+
+
+def add_operations(app: Flask, table: tuple[Operation, ...], access_control: AccessControl) -> None:
+    """Give *app* a route for each row, with access control in front of its view."""
+    # One spelling for each path: `/v1//health` is not found rather than redirected.
+    app.url_map.merge_slashes = False
+    for operation in table:
+        app.add_url_rule(
+            operation.rule,
+            endpoint=operation.operation_id,
+            view_func=_guarded(operation, access_control),
+            methods=[operation.method],
+        )
+
+
+def _guarded(operation: Operation, access_control: AccessControl) -> Callable[..., Response]:
+    def view(**path: str) -> Response:
+        if isinstance(operation.access, Scope):
+            principal = access_control.require_scope(request.headers.get("Authorization"), operation.access)
+            return operation.view(principal, **path)
+        if operation.access is Access.CRON:
+            access_control.require_cron_secret(request.headers.get("X-Cron-Secret"))
+        return operation.view(**path)
+
+    return view

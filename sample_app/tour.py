@@ -1,0 +1,200 @@
+"""Serve the control plane, send it real requests, and show what became of each: ``python -m sample_app.tour``.
+
+The requests go over a socket as bytes, because most of what the guard refuses cannot be sent by a well-behaved
+client library. With ``--once`` it stops after them, and exits with 1 if any answer was not the expected one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from sample_app.tour_requests import Answer, Request, requests
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_ROOT: Final = Path(__file__).resolve().parent.parent
+_PORT: Final = 8000
+_START_SECONDS_MAX: Final = 30.0
+_ANSWER_SECONDS_MAX: Final = 10.0
+_STOP_SECONDS_MAX: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A request, its answer, and the events that the guard recorded for it."""
+
+    request: Request
+    answer: Answer
+    events: tuple[dict[str, object], ...] = ()
+
+    @property
+    def expected(self) -> bool:
+        """Whether status and code are what the request says they must be."""
+        return (self.answer.status, self.answer.code) == (self.request.status, self.request.code)
+
+
+def main() -> int:
+    """Run the tour; the exit status."""
+    parser = argparse.ArgumentParser(prog="./run", description="Serve the sample app, guarded, and send it requests.")
+    parser.add_argument(
+        "--once", action="store_true", help="stop after the requests; fail if any answer was unexpected"
+    )
+    once = parser.parse_args().once
+    environment = {
+        **os.environ,
+        # One event for every request, so that the tour can show the served ones too.
+        "BSGUARD_EVENTS_FINISHED": "true",
+        "BSGUARD_EVENTS_LOGGED": "false",
+        "CONTROL_PLANE_BIND": f"127.0.0.1:{_free_port()}",
+    }
+    server = _serve(environment)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        key = json.loads(_flask(environment, "control-plane", "seed-demo", "--json"))  # while the workers start
+        port = int(environment["CONTROL_PLANE_BIND"].rpartition(":")[2])
+        _wait_until_serving(server, port)
+        unexpected = _show(_with_events([_send(one, port) for one in requests(key["key"])], environment))
+        if not once:
+            _say_how_to_go_on(port, key["key"])
+            server.wait()
+    except KeyboardInterrupt:
+        print("\nstopping")
+        return 0
+    finally:
+        _stop(server)
+    return 1 if unexpected else 0
+
+
+def _serve(environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "gunicorn", "-c", "sample_app/gunicorn.conf.py", "--log-level", "error"]
+    return subprocess.Popen([*command, "sample_app:create_app()"], cwd=_ROOT, env=environment)  # noqa: S603
+
+
+def _flask(environment: dict[str, str], *words: str) -> str:
+    command = [sys.executable, "-m", "flask", "--app", "sample_app", *words]
+    done = subprocess.run(command, cwd=_ROOT, env=environment, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603
+    return done.stdout
+
+
+def _free_port() -> int:
+    """The usual port if nobody has it, else any."""
+    for port in (_PORT, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise RuntimeError("no free port on 127.0.0.1")
+
+
+def _wait_until_serving(server: subprocess.Popen[bytes], port: int) -> None:
+    deadline = time.monotonic() + _START_SECONDS_MAX
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    raise RuntimeError("the server did not start; its messages are above")
+
+
+def _send(request: Request, port: int) -> Seen:
+    with socket.create_connection(("127.0.0.1", port), timeout=_ANSWER_SECONDS_MAX) as connection:
+        connection.sendall(request.wire)
+        connection.shutdown(socket.SHUT_WR)
+        received = b"".join(iter(lambda: connection.recv(65_536), b""))
+    return Seen(request, Answer.parse(received))
+
+
+def _with_events(seen: list[Seen], environment: dict[str, str]) -> Iterator[Seen]:
+    """Add to each request what the guard recorded; its workers write within a moment of the answer."""
+    wanted = {one.answer.request_id for one in seen if one.answer.request_id}
+    by_request: dict[str, list[dict[str, object]]] = {}
+    for _ in range(10):
+        lines = _flask(environment, "bsguard", "events", "list", "--limit", "1000", "--json").splitlines()
+        by_request = {}
+        for event in map(json.loads, lines):
+            by_request.setdefault(str(event.get("request_id", "")), []).append(event)
+        if wanted <= by_request.keys():
+            break
+    for one in seen:
+        yield Seen(one.request, one.answer, tuple(by_request.get(one.answer.request_id, ())))
+
+
+def _show(seen: Iterator[Seen]) -> int:
+    """Print the table; how many answers were unexpected."""
+    unexpected = total = 0
+    for one in seen:
+        total += 1
+        unexpected += not one.expected
+        mark = "  " if one.expected else "! "
+        print(f"{mark}{one.request.name:<52} {one.answer.status}  {one.answer.code or '-':<8} {_reason(one)}")
+        if not one.expected:
+            print(f"    expected {one.request.status} {one.request.code or '(no code)'}")
+    print(f"\n{total - unexpected} of {total} answers were as expected.")
+    return unexpected
+
+
+def _reason(one: Seen) -> str:
+    """What the event says: the rule and why, or who was served."""
+    acted = [event for event in one.events if "rule" in event]
+    if acted:
+        return f"{acted[0]['event']}  {acted[0]['rule']}: {acted[0]['reason']}"
+    stripped = next((event for event in one.events if event["event"] == "headers.stripped"), None)
+    if stripped is not None:
+        return f"{stripped['event']}  {', '.join(map(str, _listed(stripped['keys'])))}{_account(one)}"
+    finished = next((event for event in one.events if event["event"] == "request.finished"), None)
+    if finished is None:
+        return "refused by the server before the guard"
+    return f"{finished['event']}{_account(one)}  guard {finished['cost_us']} us"
+
+
+def _listed(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
+
+
+def _account(one: Seen) -> str:
+    """The account that the application named, whatever the client claimed."""
+    named = {str(event["account"]) for event in one.events if event.get("account")}
+    return f"  account {', '.join(sorted(named))}" if named else ""
+
+
+def _say_how_to_go_on(port: int, secret: str) -> None:
+    base = f"http://127.0.0.1:{port}/v1"
+    print(f"\nServing on {base}/health until Ctrl-C. Try:\n")
+    print(f"  curl -H 'Authorization: Bearer {secret}' {base}/models")
+    print(f"  curl -H 'Authorization: Bearer {secret}' -H 'X-Account-Id: victim' {base}/generations")
+    print(f"  curl -X POST -d 'a=1' {base}/estimate")
+    print("  .venv/bin/flask --app sample_app bsguard events list\n", flush=True)
+
+
+def _stop(server: subprocess.Popen[bytes]) -> None:
+    if server.poll() is None:
+        server.terminate()
+        try:
+            server.wait(_STOP_SECONDS_MAX)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+
+
+def _interrupt(_signal: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())
