@@ -36,8 +36,13 @@ SCHEME_KEYS: Final = frozenset(
 
 #: Headers that only a proxy has reason to send. A loopback peer that sends one is a proxy nobody declared.
 FORWARDING_KEYS: Final = SCHEME_KEYS | {
+    "HTTP_X_FORWARDED",
+    "HTTP_X_FORWARDED_BY",
     "HTTP_X_FORWARDED_FOR",
     "HTTP_X_FORWARDED_HOST",
+    "HTTP_X_FORWARDED_PORT",
+    "HTTP_X_FORWARDED_PREFIX",
+    "HTTP_X_FORWARDED_SERVER",
     "HTTP_X_REAL_IP",
     "HTTP_CF_CONNECTING_IP",
     "HTTP_TRUE_CLIENT_IP",

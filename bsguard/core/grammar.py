@@ -52,7 +52,11 @@ HOST: Final = re.compile(
 # RFC 9110 §11.4
 #   credentials = auth-scheme [ 1*SP ( token68 / #auth-param ) ]
 CREDENTIALS_TOKEN68: Final = re.compile(rf"({_TOKEN})(?: +[A-Za-z0-9\-._~+/]+=*)?")
-CREDENTIALS_PARAMS: Final = re.compile(rf"{_TOKEN} +{_TOKEN}[ \t]*=.*")
+#   auth-param  = token BWS "=" BWS ( token / quoted-string )
+# Values are taken a little wider, for what AWS and OAuth 1 send. A second credential, which servers join with a comma,
+# has no "=" after its scheme and so is no parameter.
+_AUTH_PARAM = rf'{_TOKEN}[ \t]*=[ \t]*(?:"(?:[^"\\]|\\.)*+"|[^\s",]*+)'
+CREDENTIALS_PARAMS: Final = re.compile(rf"{_TOKEN} +{_AUTH_PARAM}(?:[ \t]*,[ \t]*{_AUTH_PARAM})*+")
 
 # RFC 3986 §3.3
 #   pchar = unreserved / pct-encoded / sub-delims / ":" / "@"

@@ -97,9 +97,13 @@ class Surfaces:
         return hash(self.declared)
 
     def place(self, host: str, path: str) -> Placement:
-        """Place a request by its *host* (lower case, no port) and full decoded *path*."""
+        """Place a request by its *host* (lower case, no port) and full decoded *path*.
+
+        ``*``, the target of a server-wide OPTIONS (RFC 9112 §3.2.4), and the empty path fall where ``/`` does.
+        """
         if not self.declared:
             return UNPLACED
+        path = "/" if path in ("", "*") else path
         claims = self._by_host.get(host) or self._by_host.get("*." + host.partition(".")[2]) or self._anywhere
         if not claims:
             # Nobody serves this host, so the strictest surface that exists judges it.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from bsguard.core import codes
+from bsguard.core.client import is_trusted, peer_of
 from bsguard.core.grammar import (
     CONTROL_IN_VALUE,
     CREDENTIALS_PARAMS,
@@ -136,6 +137,13 @@ def upgrade(request: Request, config: ProtocolConfig) -> Finding | None:
     if raw and all(name.strip().lower() in config.upgrades for name in raw.split(",")):
         return None
     return Finding("protocol.upgrade", codes.UPGRADE_REFUSED, "a protocol that is not declared")
+
+
+def mount(request: Request, config: ProtocolConfig) -> Finding | None:  # noqa: ARG001
+    """gunicorn lets a peer on this machine set SCRIPT_NAME and PATH_INFO by header, and so move a request."""
+    if is_trusted(peer_of(request.environ), request.settings.trusted_proxies):
+        return None
+    return Finding("protocol.header.mount", codes.MALFORMED_HEADER, "a header that would set the mount point or path")
 
 
 def method_override(request: Request, config: ProtocolConfig) -> Finding | None:  # noqa: ARG001

@@ -31,6 +31,8 @@ _BY_KEY: Final[dict[str, tuple[Check, ...]]] = {
     "CONTENT_TYPE": (framing.content_type,),
     "HTTP_AUTHORIZATION": (fields.authorization,),
     "HTTP_EXPECT": (fields.expect,),
+    "HTTP_SCRIPT_NAME": (fields.mount,),
+    "HTTP_PATH_INFO": (fields.mount,),
     "HTTP_UPGRADE": (fields.upgrade,),
     "HTTP_HTTP2_SETTINGS": (fields.upgrade,),
     "HTTP_X_HTTP_METHOD_OVERRIDE": (fields.method_override,),
@@ -46,7 +48,7 @@ _WITH_BODY: Final[tuple[Check, ...]] = (framing.body_method, framing.json_only)
 _HTTPOXY: Final = "HTTP_PROXY"
 
 
-@lru_cache(maxsize=4096)  # all there can be: every subset of the keys, with and without a body
+@lru_cache(maxsize=4096)
 def _checks(present: frozenset[str], body: bool) -> tuple[Check, ...]:
     """The checks that concern a request with these of the keys, in the order of the tables."""
     by_key = (check for key, checks in _BY_KEY.items() if key in present for check in checks)
@@ -84,6 +86,8 @@ class Protocol(Layer[ProtocolConfig]):
         if media_type is None or not media_type.json or not request.body.present:
             return ALLOW
         if request.header("HTTP_CONTENT_ENCODING").lower() not in ("", "identity"):
+            return ALLOW
+        if not request.body.read(request.settings.inspect_bytes_max):
             return ALLOW
         try:
             request.json(self.config.json_depth_max)

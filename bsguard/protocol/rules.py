@@ -14,6 +14,7 @@ RULES: Final[dict[str, str]] = {
     "protocol.https": "Plain HTTP, or HTTPS claimed by a header from a peer that is no declared proxy.",
     "protocol.header.name": "A header name that HTTP does not allow, or a second spelling of a framing header.",
     "protocol.header.value": "A control character in a header value (RFC 9110 §5.5).",
+    "protocol.header.mount": "A header named after SCRIPT_NAME or PATH_INFO, from a peer that is no declared proxy.",
     "protocol.header.count": "More header lines than allowed.",
     "protocol.header.size": "Headers larger in total than allowed.",
     "protocol.framing.transfer-encoding": "Transfer-Encoding is anything but `chunked` (RFC 9112 §6.1).",

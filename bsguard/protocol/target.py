@@ -40,10 +40,11 @@ def target(request: Request, config: ProtocolConfig) -> list[Finding]:
     path, reason = (seen, "") if raw is None else _path_on_wire(raw, request)
     if path is None:
         return [_finding("form", reason)]
+    seen = seen or path  # an absolute-form target without a path means "/" (RFC 9110 §4.2.3)
     findings: list[Finding] = []
+    if raw is not None and "#" in raw:
+        findings.append(_finding("fragment", "a fragment"))
     if path != seen or not PLAIN_PATH.fullmatch(path):
-        if raw is not None and "#" in raw:
-            findings.append(_finding("fragment", "a fragment"))
         findings += _unusual(path, seen, config, on_wire=raw is not None)
     if query and UNSAFE_IN_QUERY.search(query):
         findings.append(_finding("characters", "a character in the query that must be percent-encoded"))
