@@ -73,7 +73,8 @@ def _path(call: dict[str, Any]) -> list[str]:
     path = target.split("?")[0] or "/"
     decoded = call["path"].encode("latin-1")
     wrong = []
-    if unquote_to_bytes(path) != decoded:
+    rootless = not target and not decoded  # an absolute-form target without a path: gunicorn gives an empty PATH_INFO
+    if unquote_to_bytes(path) != decoded and not rootless:
         wrong.append(f"path {call['path']!r} is not the target {target!r}")
     if not path.startswith("/") or "#" in target or re.search(r"[^!-~]", target):
         wrong.append(f"target {target!r}")

@@ -1,0 +1,109 @@
+"""The database: several processes and threads on one file."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
+
+from sample_app import database as module
+from sample_app.api_keys import ApiKeyStore, Scope
+from sample_app.database import Database
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.sample_app.support import Service
+
+
+def url(folder: Path) -> str:
+    return f"sqlite:///{folder}/data.sqlite3"
+
+
+def add_keys(address: str, count: int) -> None:
+    database = Database(address)
+    store = ApiKeyStore(database, lambda: 1)
+    for _ in range(count):
+        store.create("acme", [Scope.READ])
+    database.dispose()
+
+
+def test_processes_that_start_together_all_find_their_tables(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=add_keys, args=(url(tmp_path), 5)) for _ in range(4)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    database = Database(url(tmp_path))
+
+    assert [process.exitcode for process in processes] == [0, 0, 0, 0]
+    assert len(ApiKeyStore(database, lambda: 1).list()) == 20
+    database.dispose()
+
+
+def test_a_forked_process_gets_connections_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    database = Database(url(tmp_path))
+    before = database._current()
+
+    assert database._current() is before
+    monkeypatch.setattr(os, "getpid", lambda: -1)
+    after = database._current()
+    assert after is not before
+    assert after.pool is not before.pool
+    before.dispose()
+    after.dispose()
+
+
+def test_threads_write_side_by_side(service: Service) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda _: service.parts.keys.create("acme", [Scope.READ]).key.key_id, range(40)))
+
+    assert {key.key_id for key in service.parts.keys.list("acme")} == set(made)
+    assert len(set(made)) == 40
+
+
+def test_only_one_of_many_rotations_of_a_key_happens(service: Service) -> None:
+    key_id = service.parts.keys.create("acme", [Scope.READ]).key.key_id
+    with ThreadPoolExecutor(8) as pool:
+        issued = [one for one in pool.map(lambda _: service.parts.keys.rotate(key_id), range(16)) if one]
+
+    assert len(issued) == 1
+    assert len(service.parts.keys.list("acme")) == 2
+
+
+def test_readers_do_not_wait_for_a_writer(tmp_path: Path) -> None:
+    database = Database(url(tmp_path))
+    with database.writing() as writing, database.reading() as reading:
+        writing.execute(text("DELETE FROM api_keys"))
+        assert reading.execute(text("SELECT count(*) FROM api_keys")).scalar_one() == 0
+    database.dispose()
+
+
+def test_a_writer_that_waits_too_long_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BUSY_SECONDS_MAX", 0)
+    database = Database(url(tmp_path))
+    with database.writing(), pytest.raises(OperationalError, match="locked"), database.writing():
+        pass
+    database.dispose()
+
+
+def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
+    database = Database(url(tmp_path))
+    store = ApiKeyStore(database, lambda: 1)
+    key_id = store.create("acme", [Scope.READ]).key.key_id
+
+    def delete_and_fail() -> None:
+        with database.writing() as connection:
+            connection.execute(text("DELETE FROM api_keys"))
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        delete_and_fail()
+    assert store.find(key_id) is not None
+    database.dispose()
