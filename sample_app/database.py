@@ -137,12 +137,11 @@ class Database:
 
 
 def _prepare(connection: Any, _record: object) -> None:
-    # The driver must not begin transactions by itself: it would do so late, at the first write.
-    connection.isolation_level = None
     # Readers and the writer do not wait for each other.
     connection.execute("PRAGMA journal_mode = WAL")
 
 
 def _begin(connection: Connection) -> None:
+    # Said outright, since the driver would begin by itself only at the first write.
     writes = connection.get_execution_options().get("writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from bsguard.core import codes
 from bsguard.core.errors import BodyError
+from bsguard.core.exchange import Exchange
 from bsguard.core.reporting import Reporter
 from bsguard.core.request import ENVIRON_KEY, Request
 from bsguard.core.respond import refusal
@@ -21,14 +22,12 @@ from bsguard.core.verdict import ALLOW, Finding, Verdict
 from bsguard.core.wire import recognise
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from types import TracebackType
+    from collections.abc import Callable, Iterable
 
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
     from bsguard.core.layer import Layer
 
-    ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
     Phase = Callable[[Request], Verdict]
 
 #: The request that the application is serving in this context, for :func:`bsguard.identify`.
@@ -75,13 +74,14 @@ class Driver:
         if owner:
             self._reporter.recognise_once(request)
         denial = self.judge(request) if self._reader is not None else None
-        cost_us = (time.perf_counter_ns() - request.shared.started_ns) // 1000
+        if owner:
+            request.shared.cost_us = (time.perf_counter_ns() - request.shared.started_ns) // 1000
         if denial is not None:
-            return self._refuse(request, denial, start_response, owner, cost_us)
+            return self._refuse(request, denial, start_response, owner)
         request.shared.body.rewind(environ)
         if not owner and not self._observers:
             return self.app(environ, start_response)
-        return self._serve(request, start_response, owner, cost_us)
+        return self._serve(request, start_response, owner)
 
     def judge(self, request: Request) -> Denial | None:
         """Run both phases; the denial, or None when the request may pass. Removes what verdicts say to remove."""
@@ -136,58 +136,43 @@ class Driver:
             return ALLOW
         return Verdict((Finding("guard.layer-failed", codes.GUARD_FAILED, f"the {layer.name} layer failed"),))
 
-    def _refuse(
-        self, request: Request, denial: Denial, start_response: StartResponse, owner: bool, cost_us: int
-    ) -> Iterable[bytes]:
+    def _refuse(self, request: Request, denial: Denial, start_response: StartResponse, owner: bool) -> Iterable[bytes]:
         request.shared.refused_by = denial.layer
         finding = denial.finding
         close = recognise(request.environ).honours_close
         status, headers, body = refusal(request, finding.code, finding.headers, close=close)
         start_response(status, headers)
-        self._finish(request, ResponseHead(finding.code.status, tuple(headers), denial.layer), owner, cost_us)
+        finish = self._finish_owned if owner else self._observe
+        finish(request, finding.code.status, headers)
         return [body] if body else []
 
-    def _serve(self, request: Request, start_response: StartResponse, owner: bool, cost_us: int) -> Iterable[bytes]:
+    def _serve(self, request: Request, start_response: StartResponse, owner: bool) -> Iterable[bytes]:
         """Call the application, and see the response to its end."""
-        started: list[tuple[str, list[tuple[str, str]]]] = []
-        id_name = self._settings.request_id_header
-
-        def starting(
-            status: str, headers: list[tuple[str, str]], exc_info: ExcInfo | None = None, /
-        ) -> Callable[[bytes], object]:
-            started[:] = [(status, headers)]
-            if owner and id_name.lower() not in [name.lower() for name, _ in headers]:
-                headers = [*headers, (id_name, request.id)]
-            return start_response(status, headers) if exc_info is None else start_response(status, headers, exc_info)
-
-        def finish(failed: bool = False) -> None:
-            status, headers = started[-1] if started else ("500" if failed else "0", [])
-            head = ResponseHead(_status_number(status), tuple(headers), request.shared.refused_by)
-            self._finish(request, head, owner, cost_us)
-
         if owner:
             current_request.set(request)
+        exchange = Exchange(request, start_response, owner, self._finish_owned if owner else self._observe)
         try:
-            chunks = self.app(request.environ, starting)
+            chunks = self.app(request.environ, exchange.start)
         except BaseException:
-            finish(failed=True)
+            exchange.fail()
             raise
-        if started and type(chunks) is request.environ.get("wsgi.file_wrapper"):
-            finish()  # handed on as it is, so that the server can send the file by itself
-            return chunks
-        return Finishing(chunks, finish)
+        return exchange.carry(chunks)
 
-    def _finish(self, request: Request, head: ResponseHead, owner: bool, cost_us: int) -> None:
-        for layer in self._observers:
-            try:
-                layer.observe(request, head)
-            except Exception as error:
-                self._reporter.layer_failed(layer.name, error, "passed", request, layer.emit)
-        if owner:
-            current_request.set(None)
-            request.environ.pop(ENVIRON_KEY, None)  # an environ that is used again is another request
-            self._reporter.finished(request, head.status, cost_us)
-            request.body.close()
+    def _observe(self, request: Request, status: int, headers: list[tuple[str, str]]) -> None:
+        if self._observers:
+            head = ResponseHead(status, tuple(headers), request.shared.refused_by)
+            for layer in self._observers:
+                try:
+                    layer.observe(request, head)
+                except Exception as error:
+                    self._reporter.layer_failed(layer.name, error, "passed", request, layer.emit)
+
+    def _finish_owned(self, request: Request, status: int, headers: list[tuple[str, str]]) -> None:
+        self._observe(request, status, headers)
+        current_request.set(None)
+        request.environ.pop(ENVIRON_KEY, None)  # an environ that is used again is another request
+        self._reporter.finished(request, status)
+        request.shared.body.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,33 +183,5 @@ class Denial:
     finding: Finding
 
 
-class Finishing:
-    """The application's iterable, with one more thing to do on ``close``. Has no length, whatever it wraps."""
-
-    __slots__ = ("_chunks", "_finish")
-
-    def __init__(self, chunks: Iterable[bytes], finish: Callable[[], None]) -> None:
-        self._chunks = chunks
-        self._finish: Callable[[], None] | None = finish
-
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(self._chunks)
-
-    def close(self) -> None:
-        """Close what is wrapped, then finish; once."""
-        try:
-            close = getattr(self._chunks, "close", None)
-            if close is not None:
-                close()
-        finally:
-            finish, self._finish = self._finish, None
-            if finish is not None:
-                finish()
-
-
 def _body_verdict(error: BodyError) -> Verdict:
     return Verdict((Finding(error.rule, error.code, error.reason),))
-
-
-def _status_number(status: str) -> int:
-    return int(status[:3]) if status[:3].isdigit() else 0

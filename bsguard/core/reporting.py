@@ -78,7 +78,7 @@ class Reporter:
         facts = self._facts(request) | {"layer": layer, "where": f"{type(error).__name__} at {where}", "action": action}
         self.send(events.LayerFailed(**facts), emit)
 
-    def finished(self, request: Request, status: int, cost_us: int) -> None:
+    def finished(self, request: Request, status: int) -> None:
         """The response is complete."""
         if not wanted(self._emit, events.RequestFinished):
             return
@@ -87,7 +87,7 @@ class Reporter:
             "status": status,
             "refused_by": request.shared.refused_by,
             "total_us": total_us,
-            "cost_us": cost_us,
+            "cost_us": request.shared.cost_us,
         }
         self.send(events.RequestFinished(**facts), self._emit)
 

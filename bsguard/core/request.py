@@ -41,7 +41,7 @@ _AUTHORITY_CHARS_MAX: Final = 253 + len(":65535")  # RFC 1035 §2.3.4
 class Shared:
     """What belongs to the request itself, whatever becomes of its environ: one object for all its views."""
 
-    __slots__ = ("account", "body", "client", "id", "refused_by", "started_ns")
+    __slots__ = ("account", "body", "client", "cost_us", "id", "refused_by", "started_ns")
 
     def __init__(self, request_id: str, body: Body, client: Client) -> None:
         self.id = request_id
@@ -52,6 +52,8 @@ class Shared:
         self.account: str | None = None
         #: The layer that refused the request; empty while none has.
         self.refused_by = ""
+        #: Microseconds that judging took, once it is done.
+        self.cost_us = 0
         self.started_ns = time.perf_counter_ns()
 
 
@@ -101,17 +103,20 @@ class Request:
     @property
     def method(self) -> str:
         """The method, exactly as sent."""
-        return str(self.environ["REQUEST_METHOD"])
+        method: str = self.environ["REQUEST_METHOD"]
+        return method
 
     def header(self, key: str) -> str:
         """The value under an environ key such as ``HTTP_ACCEPT``; empty when absent."""
-        return str(self.environ.get(key, ""))
+        value: str = self.environ.get(key, "")
+        return value
 
     @property
     def path_native(self) -> str:
         """Full path as the client addresses it, mount point included; native text."""
         environ = self.environ
-        return str(environ.get("SCRIPT_NAME", "")) + str(environ.get("PATH_INFO", ""))
+        path: str = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+        return path
 
     @property
     def path(self) -> str:
@@ -161,13 +166,14 @@ class Request:
         return bool(paths) and any(pattern.matches(self.path) for pattern in paths)
 
     def json(self, depth_max: int) -> object:
-        """The body as strict JSON.
+        """The body as strict JSON; None for an empty one, which a chunked body may turn out to be.
 
         Raises :class:`~bsguard.core.errors.BodyError` or :class:`~bsguard.core.strict_json.JsonProblem`.
         """
         body = self.body
         if self._json is None or self._json[0] is not body:
-            self._json = (body, strict_json.loads(body.read(self.settings.inspect_bytes_max), depth_max))
+            data = body.read(self.settings.inspect_bytes_max)
+            self._json = (body, strict_json.loads(data, depth_max) if data else None)
         return self._json[1]
 
     def _new_id(self) -> str:

@@ -87,8 +87,6 @@ class Protocol(Layer[ProtocolConfig]):
             return ALLOW
         if request.header("HTTP_CONTENT_ENCODING").lower() not in ("", "identity"):
             return ALLOW
-        if not request.body.read(request.settings.inspect_bytes_max):
-            return ALLOW
         try:
             request.json(self.config.json_depth_max)
         except JsonProblem as problem:

@@ -41,8 +41,8 @@ def open_folder(path: Path) -> Path:
             raise StateUnusable(f"{path} is open to others ({error.strerror}); chmod it to 0700") from None
     probe = path / f".probe-{os.getpid()}-{secrets.token_hex(4)}"
     try:
-        probe.write_bytes(b"x")
-        probe.unlink()
+        probe.write_text("*\n")
+        probe.rename(path / ".gitignore")  # proves that the folder can be written, and keeps the secret out of git
     except OSError as error:
         raise StateUnusable(f"{path} cannot be written ({error.strerror})") from None
     return path

@@ -1,0 +1,83 @@
+"""The way out: the application's response, seen to its end and otherwise left as it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from types import TracebackType
+
+    from _typeshed.wsgi import StartResponse
+
+    from bsguard.core.request import Request
+
+    #: Called with the request, the status (0 if there was none, 500 if the application raised) and the headers.
+    Finish = Callable[[Request, int, list[tuple[str, str]]], None]
+    ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
+
+
+class Exchange:
+    """One response on its way out.
+
+    It is the iterable that the server gets: it has no length, whatever it wraps, and its ``close`` calls *finish* once
+    with status and headers of the answer. An *owner* adds the request id to the headers.
+    """
+
+    __slots__ = ("_chunks", "_finish", "_headers", "_owner", "_request", "_start_response", "_status")
+
+    def __init__(self, request: Request, start_response: StartResponse, owner: bool, finish: Finish) -> None:
+        self._request = request
+        self._start_response = start_response
+        self._owner = owner
+        self._finish: Finish | None = finish
+        self._status = ""
+        self._headers: list[tuple[str, str]] = []
+        self._chunks: Iterable[bytes] = ()
+
+    def start(
+        self, status: str, headers: list[tuple[str, str]], exc_info: ExcInfo | None = None, /
+    ) -> Callable[[bytes], object]:
+        """The ``start_response`` that the application gets."""
+        self._status, self._headers = status, headers
+        if self._owner:
+            name = self._request.settings.request_id_header
+            if name.lower() not in [key.lower() for key, _ in headers]:
+                headers = [*headers, (name, self._request.id)]
+        if exc_info is None:
+            return self._start_response(status, headers)
+        return self._start_response(status, headers, exc_info)
+
+    def carry(self, chunks: Iterable[bytes]) -> Iterable[bytes]:
+        """What to hand to the server for the application's *chunks*.
+
+        A started response in the server's own file wrapper is handed on as it is, so that the server can send the
+        file by itself; it counts as finished now.
+        """
+        if self._status and type(chunks) is self._request.environ.get("wsgi.file_wrapper"):
+            self._end(0)
+            return chunks
+        self._chunks = chunks
+        return self
+
+    def fail(self) -> None:
+        """The application raised instead of answering."""
+        self._end(500)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._chunks)
+
+    def close(self) -> None:
+        """Close what the application returned, then finish; the latter once."""
+        try:
+            close = getattr(self._chunks, "close", None)
+            if close is not None:
+                close()
+        finally:
+            self._end(0)
+
+    def _end(self, status_if_none: int) -> None:
+        finish, self._finish = self._finish, None
+        if finish is not None:
+            status = int(self._status[:3]) if self._status[:3].isdigit() else status_if_none
+            finish(self._request, status, self._headers)
