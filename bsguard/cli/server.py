@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from bsguard.cli.source import Source
 
 _REFERENCE: Final = (23,)
+#: gunicorn takes no larger limit_request_line, and counts method and version in.
+_LINE_BYTES_MAX: Final = 8190
+_LINE_OVERHEAD: Final = len("OPTIONS  HTTP/1.1")
 
 
 def check_server(source: Source, gunicorn_config: Path | None) -> Iterator[Result]:
@@ -71,9 +74,10 @@ def _settings(source: Source, path: Path) -> Iterator[Result]:
         yield Result("warn", "gunicorn", message, "name the proxy only; bsguard itself goes by its own list")
     line = config.get("limit_request_line", 4094)
     limit = getattr(source.plan.layers["protocol"], "target_bytes_max", 0)
-    if 0 < line < limit:
+    wanted = min(limit + _LINE_OVERHEAD, _LINE_BYTES_MAX)
+    if 0 < line < wanted:
         message = f"limit_request_line is {line}: longer targets are refused by gunicorn, without a coded answer"
-        yield Result("warn", "gunicorn", message, f"set limit_request_line = {min(limit + 64, 8190)}")
+        yield Result("warn", "gunicorn", message, f"set limit_request_line = {wanted}")
 
 
 def _load(path: Path) -> dict[str, Any] | str:

@@ -77,11 +77,17 @@ def test_only_one_of_many_rotations_of_a_key_happens(service: Service) -> None:
     assert len(service.parts.keys.list("acme")) == 2
 
 
-def test_readers_do_not_wait_for_a_writer(tmp_path: Path) -> None:
+def test_a_reader_and_a_writer_do_not_wait_for_each_other(tmp_path: Path) -> None:
     database = Database(url(tmp_path))
-    with database.writing() as writing, database.reading() as reading:
-        writing.execute(text("DELETE FROM api_keys"))
-        assert reading.execute(text("SELECT count(*) FROM api_keys")).scalar_one() == 0
+    store = ApiKeyStore(database, lambda: 1)
+    count = text("SELECT count(*) FROM api_keys")
+    with database.reading() as reading:
+        before = reading.execute(count).scalar_one()
+        store.create("acme", [Scope.READ])
+        after = reading.execute(count).scalar_one()
+
+    assert (before, after) == (0, 0)
+    assert len(store.list()) == 1
     database.dispose()
 
 

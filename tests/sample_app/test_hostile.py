@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from sample_app import create_app
 from tests.sample_app.support import CRON_SECRET, Clock, Service, documented, service_config
 from tests.sample_app.test_access_control import PATHS
+from tests.sample_app.test_generations import generation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,6 +52,17 @@ REQUESTS: list[tuple[str, str, str, bytes | None, str]] = [
     ("a huge limit", "GET", "/v1/generations?limit=" + "9" * 7000, None, ""),
     ("a marked cursor", "GET", f"/v1/generations?cursor={MARK}", None, ""),
     ("a marked name", "GET", f"/v1/generations?{MARK}=1", None, ""),
+    ("a marked kind", "GET", f"/v1/generations?kind={MARK}", None, ""),
+    ("a marked status", "GET", f"/v1/generations?status={MARK}", None, ""),
+    ("a marked limit", "GET", f"/v1/generations?limit={MARK}", None, ""),
+    ("a marked model", "GET", f"/v1/generations?model={MARK}", None, ""),
+    (
+        "a marked ratio",
+        "POST",
+        "/v1/estimate",
+        b'{"model": "reef-1", "generation_ratio": "xMARKx"}',
+        "application/json",
+    ),
     ("invalid UTF-8 in the query", "GET", "/v1/generations?model=%ff%fe", None, ""),
     ("a null in the query", "GET", "/v1/generations?status=%00", None, ""),
     ("a thousand parameters", "GET", "/v1/generations?" + "&".join(f"a{n}=1" for n in range(1000)), None, ""),
@@ -61,7 +73,7 @@ REQUESTS: list[tuple[str, str, str, bytes | None, str]] = [
     ("traversal", "GET", "/v1/generations/../../../etc/passwd", None, ""),
     ("encoded traversal", "GET", "/v1/generations/%2e%2e%2fetc%2fpasswd", None, ""),
     ("a long path", "GET", "/v1/generations/" + "g" * 7000, None, ""),
-    ("a body on a GET", "GET", f"/v1/generations/{ID}", b"{}", "application/json"),
+    ("a body on a GET", "GET", f"/v1/generations/{ID}0", b"{}", "application/json"),
     ("an unknown method", "BREW", "/v1/models", None, ""),
     ("another method", "DELETE", f"/v1/generations/{ID}", None, ""),
     ("TRACE", "TRACE", "/v1/models", None, ""),
@@ -74,7 +86,9 @@ def service(request: pytest.FixtureRequest) -> Iterator[Service]:
         clock = Clock()
         switched = {} if request.param == "guarded" else {"BSGUARD_ENABLED": False}
         app = create_app(service_config(Path(folder)) | switched, clock=clock)
-        yield Service(app, app.extensions["control_plane"], clock)
+        service = Service(app, app.extensions["control_plane"], clock)
+        assert service.parts.generations.add(generation(0))
+        yield service
         app.extensions["control_plane"].database.dispose()
 
 
@@ -99,7 +113,30 @@ def test_is_refused_with_a_code(row: tuple[str, str, str, bytes | None, str], se
 
 
 def test_all_requests_were_there() -> None:
-    assert len(REQUESTS) == 38
+    assert len(REQUESTS) == 43
+
+
+NO_JSON = [
+    b"NaN",
+    b'{"generation_duration": NaN}',
+    b'{"generation_duration": -Infinity}',
+    '{"model": "reef-1"}'.encode("utf-16"),
+    b'\xef\xbb\xbf{"model": "reef-1"}',
+    b"[" * 100_000,
+    b"9" * 5000,
+    b'{"model": "reef-1"',
+    b"{'model': 'reef-1'}",
+    b" ",
+]
+
+
+@pytest.mark.parametrize("body", NO_JSON, ids=range(len(NO_JSON)))
+def test_what_only_python_takes_for_json_is_not_json(body: bytes, service: Service) -> None:
+    response = send(service, "POST", "/v1/estimate", data=body, content_type="application/json")
+
+    assert response.status_code == 400
+    assert response.get_json()["error"]["code"] in ("BSE2103", "BSE1121")
+    assert len(NO_JSON) == 10
 
 
 ANYTHING = st.recursive(
@@ -150,9 +187,10 @@ def test_no_query_is_a_fault(service: Service, names: list[str], values: list[st
     name=st.sampled_from(["Authorization", "Accept", "Last-Event-ID", "X-Request-Id", "X-Cron-Secret", "Cookie"]),
     value=st.text(st.characters(min_codepoint=0x20, max_codepoint=0xFF, exclude_characters="\x7f"), max_size=60),
     path=st.sampled_from(["/v1/generations", f"/v1/generations/{ID}", "/v1/models"]),
+    accept=st.sampled_from(["*/*", "text/event-stream"]),
 )
-def test_no_header_is_a_fault(service: Service, name: str, value: str, path: str) -> None:
-    response = send(service, "GET", path, headers={name: value})
+def test_no_header_is_a_fault(service: Service, name: str, value: str, path: str, accept: str) -> None:
+    response = send(service, "GET", path, headers={"Accept": accept} | {name: value})
 
     assert response.status_code < 500, response.text
 
