@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -50,8 +51,11 @@ class BSGuard:
         if "bsguard" in app.extensions:
             message = "this application is guarded already; call BSGuard(app) or init_app(app) once"
             raise ConfigError([Problem(CHANGED_LATE, "BSGuard", message)])
-        values = app.config.get_namespace(PREFIX, lowercase=False)
-        plan = read_plan({"STATE_DIR": Path(app.instance_path) / "bsguard", **values}, prefix=PREFIX)
+        values = copy.deepcopy(app.config.get_namespace(PREFIX, lowercase=False))  # lists may be edited in place later
+        if values.get("STATE_DIR") is None:
+            plan = read_plan(values | {"STATE_DIR": Path(app.instance_path) / "bsguard"}, prefix=PREFIX)
+        else:
+            plan = read_plan(values, prefix=PREFIX)
         made = guard(app.wsgi_app, plan, clock=self._clock, emit=self._emit)
         app.extensions["bsguard"] = made
         app.wsgi_app = _Settled(made, app, values)  # type: ignore[method-assign]

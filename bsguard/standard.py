@@ -148,7 +148,7 @@ def guard(
             "bsguard is in monitor mode: it reports what it would refuse and refuses nothing. "
             'Set BSGUARD_MODE = "enforce" when the events show no false alarm.'
         )
-    return Guard(dataclasses.replace(plan, settings=settings), made, store, overrides, tuple(degraded))
+    return Guard(plan, made, store, overrides, tuple(degraded))
 
 
 def _maker(name: str, plan: Plan, **common: Any) -> Callable[[WSGIApplication], WSGIApplication]:

@@ -9,6 +9,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any, Literal
 
 from bsguard.core.errors import StateUnusable
+from bsguard.extension import guard_of
 from bsguard.observe.store import EventStore
 from bsguard.stores.folder import open_folder
 
@@ -38,7 +39,10 @@ def check_all(source: Source, gunicorn_config: Path | None) -> list[Result]:
     from bsguard.cli.server import check_server
 
     settings = source.plan.settings
-    results = [Result("ok", "settings", f"read; layers: {', '.join(source.plan.used)}")]
+    used = source.plan.used
+    results = [Result("ok", "settings", f"read; layers: {', '.join(used)}")]
+    if not used:
+        results = [Result("fail", "settings", "BSGUARD_LAYERS is empty: nothing is guarded", "remove the setting")]
     results += _mode(source)
     results += _state(source)
     results += _secrets(settings)
@@ -149,12 +153,19 @@ def _stored(source: Source, name: str) -> list[dict[str, object]]:
 
 def _has_proxy_fix(source: Source) -> bool:
     """Whether Werkzeug's ProxyFix stands anywhere around or inside the guard."""
-    layer: Any = source.flask.wsgi_app if source.flask is not None else None
-    while layer is not None:
-        if type(layer).__name__ == "ProxyFix":
-            return True
-        layer = next((getattr(layer, name) for name in ("driver", "app", "wsgi_app") if hasattr(layer, name)), None)
-    return False
+    if source.flask is None:
+        return False
+    within: Any = guard_of(source.flask).app
+    while hasattr(within, "driver"):
+        within = within.driver.app
+    return any(type(app).__name__ == "ProxyFix" for start in (source.flask.wsgi_app, within) for app in _chain(start))
+
+
+def _chain(app: Any) -> Iterator[Any]:
+    """*app* and what it wraps, as Werkzeug's middlewares do: under the name ``app``."""
+    while app is not None:
+        yield app
+        app = getattr(app, "app", None)
 
 
 def recognised_server(source: Source) -> dict[str, object] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import runpy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -85,9 +86,8 @@ def _load(path: Path) -> dict[str, Any] | str:
     from gunicorn.config import Config
 
     config = Config()
-    names: dict[str, Any] = {}
     try:
-        exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), names)  # noqa: S102  as gunicorn does
+        names = runpy.run_path(str(path), run_name="__config__")  # as gunicorn does
         for key in config.settings.keys() & names.keys():
             config.set(key, names[key])
     except Exception as error:

@@ -29,8 +29,18 @@ class Body:
 
     __slots__ = (
         "_data",
-        "_failure", "_given", "_limit", "_loaded", "_read", "_source", "_spool", "_stopped",
-        "chunked", "length", "misframed",
+        "_failure",
+        "_given",
+        "_limit",
+        "_loaded",
+        "_read",
+        "_source",
+        "_spool",
+        "_stopped",
+        "_tail",
+        "chunked",
+        "length",
+        "misframed",
     )  # fmt: skip
 
     def __init__(self, environ: WSGIEnvironment, bytes_max: int) -> None:
@@ -65,6 +75,8 @@ class Body:
         self._spool: IO[bytes] | None = None
         #: The whole body, once a layer asked for it.
         self._data: bytes | None = None
+        #: What was read and could not be kept, because the disk is full.
+        self._tail = b""
 
     @property
     def present(self) -> bool:
@@ -75,6 +87,11 @@ class Body:
     def touched(self) -> bool:
         """Whether anything was read from the server's stream."""
         return self._spool is not None
+
+    @property
+    def failed(self) -> bool:
+        """Whether reading it stopped for good: it broke, or somebody else has the rest."""
+        return self._stopped is not None and not self._resumable
 
     def belongs_to(self, environ: WSGIEnvironment) -> bool:
         """Whether the environ still carries this body's stream; a foreign middleware may have put in another."""
@@ -101,7 +118,7 @@ class Body:
         """Read the body to its end, at most *bytes_max* bytes and never more than the hard maximum."""
         if self._loaded:
             return
-        if self._stopped is not None and not self._resumable:
+        if self._stopped is not None and self.failed:
             raise self._stopped
         if self.misframed:
             raise BodyError("body.framing", codes.INVALID_FRAMING, self.misframed)
@@ -126,12 +143,15 @@ class Body:
             environ["wsgi.input_terminated"] = True
         else:
             unread = self.length - self._read if self.length else None
-            rest = _Continued(self._spool, self._source, unread, self._failure)
+            kept = self._read - len(self._tail)
+            rest = _Continued(self._spool, kept, self._tail, self._source, unread, self._failure)
             self._given = cast("IO[bytes]", io.BufferedReader(rest))
         environ["wsgi.input"] = self._given
 
-    def close(self) -> None:
-        """Free the spool."""
+    def close(self, environ: WSGIEnvironment) -> None:
+        """Free the spool, and let *environ* have the server's stream again."""
+        if environ.get("wsgi.input") is self._given:
+            environ["wsgi.input"] = self._source
         if self._spool is not None:
             self._spool.close()
 
@@ -145,7 +165,7 @@ class Body:
         """Move the server's stream into the spool, up to one byte past *limit* when the end is not declared."""
         wanted = self.length or limit + 1
         if self._spool is None:
-            self._spool = io.BytesIO() if self.length <= SPOOL_MEMORY_BYTES_MAX and not self.chunked else _new_spool()
+            self._spool = io.BytesIO()
         self._spool.seek(0, io.SEEK_END)
         while self._read < wanted:
             piece = self._piece(min(wanted - self._read, _PIECE_BYTES))
@@ -156,12 +176,23 @@ class Body:
                 return
             self._read += len(piece)
             try:
-                self._spool.write(piece)
+                self._keep(piece)
             except OSError as error:
-                self._failure = error  # the piece is lost, so whoever reads on must not miss that
+                self._tail = piece
                 raise BodyError("body.spool", codes.GUARD_FAILED, "no room to keep it for checking") from error
         if self._read > limit:
             raise BodyError("body.size", codes.BODY_TOO_LARGE, f"longer than {limit} bytes")
+
+    def _keep(self, piece: bytes) -> None:
+        """Write a piece to the spool, which becomes a file when it outgrows the memory allowed."""
+        if isinstance(self._spool, io.BytesIO) and self._read > SPOOL_MEMORY_BYTES_MAX:
+            import tempfile  # slow to import, and most bodies stay in memory
+
+            file = tempfile.TemporaryFile()  # noqa: SIM115  closed by close()
+            file.write(self._spool.getvalue())
+            self._spool = cast("IO[bytes]", file)
+        if self._spool is not None:
+            self._spool.write(piece)
 
     def _piece(self, size: int) -> bytes:
         """Up to *size* bytes from the server's stream; empty at its end."""
@@ -177,30 +208,43 @@ class Body:
 class _Continued(io.RawIOBase):
     """What was read of a body, then the rest of it, or the failure that stopped the reading."""
 
-    def __init__(self, start: IO[bytes], rest: IO[bytes], rest_bytes: int | None, failure: Exception | None) -> None:
+    def __init__(
+        self,
+        spool: IO[bytes],
+        spool_bytes: int,
+        tail: bytes,
+        source: IO[bytes],
+        source_bytes: int | None,
+        failure: Exception | None,
+    ) -> None:
         super().__init__()
-        self._start = start
-        self._rest = rest
-        self._rest_bytes = rest_bytes
+        self._spool = spool
+        self._spool_bytes = spool_bytes
+        self._tail = tail
+        self._source = source
+        self._source_bytes = source_bytes
         self._failure = failure
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        piece = self._start.read(len(buffer))
-        if not piece:
-            if self._failure is not None:
-                raise self._failure
-            size = len(buffer) if self._rest_bytes is None else min(len(buffer), self._rest_bytes)
-            piece = self._rest.read(size) if size else b""
-            if self._rest_bytes is not None:
-                self._rest_bytes -= len(piece)
+        piece = self._next(len(buffer))
         buffer[: len(piece)] = piece
         return len(piece)
 
-
-def _new_spool() -> IO[bytes]:
-    import tempfile  # slow to import, and most bodies stay in memory
-
-    return cast("IO[bytes]", tempfile.SpooledTemporaryFile(max_size=SPOOL_MEMORY_BYTES_MAX))  # closed by Body.close
+    def _next(self, size: int) -> bytes:
+        if self._spool_bytes:
+            piece = self._spool.read(min(size, self._spool_bytes))
+            self._spool_bytes -= len(piece)
+            return piece
+        if self._tail:
+            piece, self._tail = self._tail[:size], self._tail[size:]
+            return piece
+        if self._failure is not None:
+            raise self._failure
+        if self._source_bytes is None:
+            return self._source.read(size)
+        piece = self._source.read(min(size, self._source_bytes)) if self._source_bytes else b""
+        self._source_bytes -= len(piece)
+        return piece

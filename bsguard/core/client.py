@@ -11,7 +11,7 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bsguard.core.networks import Networks, parse_address
 
@@ -76,19 +76,65 @@ class Client:
     undeclared_proxy: bool
 
 
-def client_of(environ: Mapping[str, object], trusted: Networks) -> Client:
-    """The client of a WSGI request, read from the raw peer even where ``ProxyFix`` has rewritten the environ."""
+class Arrival(NamedTuple):
+    """What of a request says who sent it, as it stood when the request came in."""
+
+    peer: str
+    #: Whether the server itself knows that the connection is HTTPS.
+    https: bool
+    #: Whether any forwarding header is there.
+    forwarding: bool
+    forwarded_for: str
+    forwarded_proto: str
+
+
+def arrival_of(environ: Mapping[str, object]) -> Arrival:
+    """Read from the raw peer even where ``ProxyFix`` has rewritten the environ."""
     raw = _before_proxy_fix(environ)
     peer = str(raw.get("REMOTE_ADDR") or "")
     https = raw.get("wsgi.url_scheme") == "https"
     if FORWARDING_KEYS.isdisjoint(environ):
-        return _direct(peer, https, trusted)
-    return _forwarded(
+        return Arrival(peer, https, forwarding=False, forwarded_for="", forwarded_proto="")
+    return Arrival(
         peer,
         https and SCHEME_KEYS.isdisjoint(environ),
-        str(environ.get("HTTP_X_FORWARDED_FOR", ""))[-_FORWARDED_CHARS_MAX:],
-        str(environ.get("HTTP_X_FORWARDED_PROTO", ""))[-_FORWARDED_CHARS_MAX:],
-        trusted,
+        forwarding=True,
+        forwarded_for=str(environ.get("HTTP_X_FORWARDED_FOR", ""))[-_FORWARDED_CHARS_MAX:],
+        forwarded_proto=str(environ.get("HTTP_X_FORWARDED_PROTO", ""))[-_FORWARDED_CHARS_MAX:],
+    )
+
+
+@lru_cache(maxsize=1024)
+def client_of(arrival: Arrival, trusted: Networks) -> Client:
+    """The client of a request, when *trusted* are the declared proxies."""
+    address = parse_address(arrival.peer)
+    declared = is_trusted(arrival.peer, trusted)
+    if not arrival.forwarding or not declared:
+        near = address is None or address.is_loopback or address.is_private
+        return Client(
+            address=_text(address),
+            key=_key(address),
+            https=arrival.https,
+            local=not arrival.forwarding and not declared and address is not None and address.is_loopback,
+            undeclared_proxy=arrival.forwarding and near,
+        )
+    client = address
+    for hop in reversed(arrival.forwarded_for.split(",")[-FORWARDED_HOPS_MAX:]):
+        named = parse_address(_without_port(hop.strip()))
+        if named is None:  # garbage: everything left of it is worth no more, the last good hop stands
+            break
+        client = named
+        if named not in trusted:
+            break
+    # A declared proxy says the scheme; the nearest one wrote the last value. Where it says none, its own connection
+    # counts.
+    said = arrival.forwarded_proto.rpartition(",")[2].strip().lower()
+    return Client(
+        address=_text(client),
+        key=_key(client),
+        https=said == "https" if arrival.forwarded_proto else arrival.https,
+        local=False,
+        undeclared_proxy=False,
     )
 
 
@@ -106,52 +152,6 @@ def _before_proxy_fix(environ: Mapping[str, object]) -> Mapping[str, object]:
 def is_trusted(peer: str, trusted: Networks) -> bool:
     """Whether *peer* is a declared proxy."""
     return parse_address(peer) in trusted if peer else trusted.unix
-
-
-@lru_cache(maxsize=1024)
-def _direct(peer: str, https: bool, trusted: Networks) -> Client:
-    """No forwarding header at all: the peer is the client, and the scheme is the server's own."""
-    address = parse_address(peer)
-    return Client(
-        address=_text(address),
-        key=_key(address),
-        https=https,
-        local=address is not None and address.is_loopback and not is_trusted(peer, trusted),
-        undeclared_proxy=False,
-    )
-
-
-@lru_cache(maxsize=1024)
-def _forwarded(peer: str, https: bool, forwarded_for: str, forwarded_proto: str, trusted: Networks) -> Client:
-    """A request with forwarding headers; *https* is what the server knows by itself.
-
-    A declared proxy says the client's scheme in ``X-Forwarded-Proto``; where it says none, its own connection counts.
-    """
-    address = parse_address(peer)
-    if not is_trusted(peer, trusted):
-        return Client(
-            address=_text(address),
-            key=_key(address),
-            https=https,
-            local=False,
-            undeclared_proxy=address is None or address.is_loopback or address.is_private,
-        )
-    client = address
-    for hop in reversed(forwarded_for.split(",")[-FORWARDED_HOPS_MAX:]):
-        named = parse_address(_without_port(hop.strip()))
-        if named is None:  # garbage: everything left of it is worth no more, the last good hop stands
-            break
-        client = named
-        if named not in trusted:
-            break
-    protos = [proto.strip().lower() for proto in forwarded_proto.split(",")]
-    return Client(
-        address=_text(client),
-        key=_key(client),
-        https=protos[-1] == "https" if forwarded_proto else https,  # the nearest proxy wrote the last one
-        local=False,
-        undeclared_proxy=False,
-    )
 
 
 def _without_port(hop: str) -> str:

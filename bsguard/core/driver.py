@@ -8,6 +8,7 @@ driver that first sees a request owns it: it adds the request id to the response
 from __future__ import annotations
 
 import time
+import weakref
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from bsguard.core import codes
 from bsguard.core.errors import BodyError
 from bsguard.core.exchange import Exchange
 from bsguard.core.reporting import Reporter
-from bsguard.core.request import ENVIRON_KEY, Request
+from bsguard.core.request import Request
 from bsguard.core.respond import refusal
 from bsguard.core.verdict import ALLOW, Finding, Verdict
 from bsguard.core.wire import recognise
@@ -61,10 +62,9 @@ class Driver:
         self._reader = next((layer for layer in active if layer.mode == "enforce"), next(iter(active), None))
 
     @classmethod
-    def around(cls, layer: Layer[Any], app: WSGIApplication) -> Driver:
-        """The driver of *layer* in front of *app*; layers that are directly inside it join, if they share settings."""
-        inner = getattr(app, "driver", app)
-        if isinstance(inner, Driver) and inner._settings == layer.settings:
+    def around(cls, layer: Layer[Any], app: WSGIApplication, inner: Driver | None) -> Driver:
+        """The driver of *layer* in front of *app*; the layers of *inner* join, if they share settings."""
+        if inner is not None and inner._settings == layer.settings:
             return cls((layer, *inner.layers), inner.app)
         return cls((layer,), app)
 
@@ -78,7 +78,7 @@ class Driver:
             request.shared.cost_us = (time.perf_counter_ns() - request.shared.started_ns) // 1000
         if denial is not None:
             return self._refuse(request, denial, start_response, owner)
-        request.shared.body.rewind(environ)
+        request.body.rewind(environ)
         if not owner and not self._observers:
             return self.app(environ, start_response)
         return self._serve(request, start_response, owner)
@@ -90,7 +90,7 @@ class Driver:
                 verdict = inspect(request)
             except Exception as error:
                 verdict = self._failed(layer, error, request)
-            if verdict is not ALLOW and (denial := self._act(layer, verdict, request)) is not None:
+            if verdict is not ALLOW and (denial := self._heed(layer, verdict, request)) is not None:
                 return denial
         if request.streaming:
             return None
@@ -101,9 +101,9 @@ class Driver:
                 verdict = _body_verdict(error)
             except Exception as error:
                 verdict = self._failed(layer, error, request)
-            if verdict is not ALLOW and (denial := self._act(layer, verdict, request)) is not None:
+            if verdict is not ALLOW and (denial := self._heed(layer, verdict, request)) is not None:
                 return denial
-        return self._drain(request) if request.shared.body.chunked else None
+        return self._drain(request) if request.body.chunked and not request.body.failed else None
 
     def _drain(self, request: Request) -> Denial | None:
         """Read a chunked body to its end: only there does a malformed one show."""
@@ -113,6 +113,13 @@ class Driver:
             if self._reader is not None:
                 return self._act(self._reader, _body_verdict(error), request)
         return None
+
+    def _heed(self, layer: Layer[Any], verdict: Verdict, request: Request) -> Denial | None:
+        """Act on a verdict; one that cannot be acted on is a bug of its layer."""
+        try:
+            return self._act(layer, verdict, request)
+        except Exception as error:
+            return self._act(layer, self._failed(layer, error, request), request)
 
     def _act(self, layer: Layer[Any], verdict: Verdict, request: Request) -> Denial | None:
         """Apply a verdict's edits, report its findings, and pick the one that refuses."""
@@ -149,6 +156,9 @@ class Driver:
     def _serve(self, request: Request, start_response: StartResponse, owner: bool) -> Iterable[bytes]:
         """Call the application, and see the response to its end."""
         if owner:
+            # An application may call a guarded application, itself even: when that is done, this one goes on. Weak,
+            # so that a server that never closes its responses does not string up all requests there ever were.
+            request.outer = weakref.ref(outer) if (outer := current_request.get()) is not None else None
             current_request.set(request)
         exchange = Exchange(request, start_response, owner, self._finish_owned if owner else self._observe)
         try:
@@ -169,10 +179,10 @@ class Driver:
 
     def _finish_owned(self, request: Request, status: int, headers: list[tuple[str, str]]) -> None:
         self._observe(request, status, headers)
-        current_request.set(None)
-        request.environ.pop(ENVIRON_KEY, None)  # an environ that is used again is another request
+        if current_request.get() is request:
+            current_request.set(request.outer() if request.outer is not None else None)
         self._reporter.finished(request, status)
-        request.shared.body.close()
+        request.close()
 
 
 @dataclass(frozen=True, slots=True)

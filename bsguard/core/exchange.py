@@ -52,9 +52,10 @@ class Exchange:
         """What to hand to the server for the application's *chunks*.
 
         A started response in the server's own file wrapper is handed on as it is, so that the server can send the
-        file by itself; it counts as finished now.
+        file by itself; it counts as finished now. Not if the body was read: the file may be the body itself.
         """
-        if self._status and type(chunks) is self._request.environ.get("wsgi.file_wrapper"):
+        wrapper = self._request.environ.get("wsgi.file_wrapper")
+        if self._status and type(chunks) is wrapper and not self._request.body.touched:
             self._end(0)
             return chunks
         self._chunks = chunks
@@ -68,9 +69,10 @@ class Exchange:
         return iter(self._chunks)
 
     def close(self) -> None:
-        """Close what the application returned, then finish; the latter once."""
+        """Close what the application returned, then finish; once, however often a server calls it."""
+        chunks, self._chunks = self._chunks, ()
         try:
-            close = getattr(self._chunks, "close", None)
+            close = getattr(chunks, "close", None)
             if close is not None:
                 close()
         finally:

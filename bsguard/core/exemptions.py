@@ -7,6 +7,7 @@ settings (``BSGUARD_EXCEPTIONS``) or, at run time, from the overrides table.
 from __future__ import annotations
 
 import datetime
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from bsguard.core.request import Request
     from bsguard.core.verdict import Finding
 
+_RULE = re.compile(r"[a-z0-9]+\.[a-z0-9.*_-]+")
 _KEYS = frozenset({"rule", "tag", "path", "method", "addresses", "comment", "expires"})
 
 
@@ -50,7 +52,7 @@ class Exemption:
             raise Wanted("text for rule, tag, method and comment")
         if bool(words["rule"]) == bool(words["tag"]):
             raise Wanted("either a rule or a tag")
-        if words["rule"].startswith("*"):
+        if words["rule"] and not _RULE.fullmatch(words["rule"]):
             raise Wanted("a rule id, or a pattern that starts with its layer, such as protocol.json.*")
         if not words["comment"].strip():
             raise Wanted("a comment that says why")

@@ -8,7 +8,7 @@ A layer that wraps another layer directly is driven together with it: all heads 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Generic, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar, cast
 
 from bsguard.core import readers
 from bsguard.core.clock import SYSTEM_CLOCK
@@ -65,6 +65,7 @@ class Layer(Generic[C]):
     #: Name in settings, events and rule ids.
     name: ClassVar[str]
     config_class: ClassVar[type[LayerConfig]] = LayerConfig
+    driver: Driver
 
     def __init__(
         self,
@@ -92,7 +93,9 @@ class Layer(Generic[C]):
         rule_modes = getattr(self.config, "rule_modes", ())
         self.policy = Policy(self.mode, rule_modes, self.settings.exceptions, overrides, clock)
         self.prepare()
-        self.driver = Driver.around(self, app)
+        # What calls itself in its own way, or only looks like a layer, is any application.
+        fuses = isinstance(app, Layer) and type(app).__call__ is Layer.__call__
+        self.driver = Driver.around(self, app, cast("Layer[Any]", app).driver if fuses else None)
 
     def prepare(self) -> None:
         """Work that is done once, at start, from ``self.config`` and ``self.settings``."""

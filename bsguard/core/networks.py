@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 _ADDRESS_CHARS_MAX: Final = 64  # the longest IPv6 text has 45, and a zone may follow
 
+_MAPPED: Final = ipaddress.IPv6Network("::ffff:0:0/96")
+
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
@@ -64,6 +66,9 @@ class Networks:
                 network = ipaddress.ip_network(text)
             except ValueError:
                 raise ValueError(f"item {position} is not a network such as 10.0.0.0/8 (no host bits set)") from None
+            if isinstance(network, ipaddress.IPv6Network) and network.subnet_of(_MAPPED):
+                # Addresses of IPv4 written as IPv6 are known by their IPv4 form, so their networks are too.
+                network = ipaddress.IPv4Network((int(network.network_address) & 0xFFFFFFFF, network.prefixlen - 96))
             version = network.version
             ranges.append(((version, int(network.network_address)), (version, int(network.broadcast_address))))
         starts: list[tuple[int, int]] = []

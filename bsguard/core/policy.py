@@ -65,8 +65,11 @@ class Policy:
 
     def _live_exceptions(self, now: float) -> tuple[Exemption, ...]:
         """The exceptions made at run time. An entry that cannot be read excepts nothing."""
-        overrides = self._overrides.active("exception", now)
         kept, parsed = self._live
+        try:
+            overrides = self._overrides.active("exception", now)
+        except Exception:  # whoever keeps the table, what cannot be read excepts nothing new
+            return parsed
         if overrides is not kept:
             parsed = tuple(exemption for exemption in map(_parse, overrides) if exemption is not None)
             self._live = (overrides, parsed)
@@ -76,5 +79,5 @@ class Policy:
 def _parse(override: Override) -> Exemption | None:
     try:
         return Exemption.parse({"comment": override.comment, **override.value})
-    except Wanted:
+    except (Wanted, TypeError):  # TypeError: the value is no mapping
         return None

@@ -23,8 +23,8 @@ _FALSE: Final = frozenset({"false", "0", "no", "off"})
 
 def flag(value: object) -> bool:
     """True or False, or their text."""
-    if isinstance(value, bool):
-        return value
+    if isinstance(value, bool) or (isinstance(value, int) and value in (0, 1)):
+        return bool(value)
     if isinstance(value, str) and value.lower() in _TRUE | _FALSE:
         return value.lower() in _TRUE
     raise Wanted("True or False")
@@ -70,8 +70,10 @@ def header_name(value: object) -> str:
 
 def folder(value: object) -> Path | None:
     """A path, or None for the default place."""
-    if value is None or (isinstance(value, (str, Path)) and str(value)):
-        return None if value is None else Path(value)
+    if value is None:
+        return None
+    if isinstance(value, (str, Path)) and str(value) and "\0" not in str(value):
+        return Path(value)
     raise Wanted("a path")
 
 
@@ -93,9 +95,9 @@ def many(read_one: Callable[[object], T], what: str) -> Callable[[object], tuple
 
 def secret_key(value: object) -> str:
     """A secret of 16 characters or more."""
-    if isinstance(value, str) and len(value) >= 16:
+    if isinstance(value, str) and len(value) >= 16 and value.isprintable():
         return value
-    raise Wanted("a secret of at least 16 characters")
+    raise Wanted("a secret of at least 16 printable characters")
 
 
 def origin(value: object) -> str:

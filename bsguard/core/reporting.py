@@ -80,7 +80,7 @@ class Reporter:
 
     def finished(self, request: Request, status: int) -> None:
         """The response is complete."""
-        if not wanted(self._emit, events.RequestFinished):
+        if not self._wants_finished():
             return
         total_us = (time.perf_counter_ns() - request.shared.started_ns) // 1000
         facts = self._facts(request) | {
@@ -90,6 +90,12 @@ class Reporter:
             "cost_us": request.shared.cost_us,
         }
         self.send(events.RequestFinished(**facts), self._emit)
+
+    def _wants_finished(self) -> bool:
+        try:
+            return wanted(self._emit, events.RequestFinished)
+        except Exception:
+            return True  # the sink's own fault; sending says so
 
     def recognise_once(self, request: Request) -> None:
         """Say once in each process what the server hides, and that a proxy is undeclared."""

@@ -8,6 +8,7 @@ The view lives in ``environ["bsguard.request"]``; a client cannot put anything t
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import time
 from functools import lru_cache
@@ -15,15 +16,17 @@ from typing import TYPE_CHECKING, Final
 
 from bsguard.core import strict_json
 from bsguard.core.body import Body
-from bsguard.core.client import client_of, is_trusted, peer_of
+from bsguard.core.client import arrival_of, client_of, is_trusted, peer_of
 from bsguard.core.grammar import HOST, REQUEST_ID
 from bsguard.core.media import parse_media_type
 from bsguard.core.surfaces import UNPLACED
 
 if TYPE_CHECKING:
+    import weakref
+
     from _typeshed.wsgi import WSGIEnvironment
 
-    from bsguard.core.client import Client
+    from bsguard.core.client import Arrival
     from bsguard.core.media import MediaType
     from bsguard.core.settings import Settings
     from bsguard.core.surfaces import Placement
@@ -41,13 +44,14 @@ _AUTHORITY_CHARS_MAX: Final = 253 + len(":65535")  # RFC 1035 §2.3.4
 class Shared:
     """What belongs to the request itself, whatever becomes of its environ: one object for all its views."""
 
-    __slots__ = ("account", "body", "client", "cost_us", "id", "refused_by", "started_ns")
+    __slots__ = ("account", "arrival", "bodies", "cost_us", "id", "refused_by", "started_ns")
 
-    def __init__(self, request_id: str, body: Body, client: Client) -> None:
+    def __init__(self, request_id: str, arrival: Arrival) -> None:
         self.id = request_id
-        self.body = body
-        #: Who is calling: the peer of the connection cannot change, whatever a middleware makes of REMOTE_ADDR.
-        self.client = client
+        #: Who sent it: the connection cannot change, whatever a middleware makes of REMOTE_ADDR.
+        self.arrival = arrival
+        #: Every body there is to free: a foreign middleware may have put another stream in place.
+        self.bodies: list[Body] = []
         #: Named by the application through :func:`bsguard.identify`; never by the client.
         self.account: str | None = None
         #: The layer that refused the request; empty while none has.
@@ -63,16 +67,20 @@ class Request:
     Text is WSGI's native form, one character a byte, unless a property says that it is decoded.
     """
 
-    __slots__ = ("_json", "_placement", "environ", "settings", "shared")
+    __slots__ = ("__weakref__", "_json", "_placement", "body", "client", "environ", "outer", "settings", "shared")
 
     def __init__(self, environ: WSGIEnvironment, settings: Settings, shared: Shared | None = None) -> None:
         self.environ = environ
         self.settings = settings
         self._json: tuple[Body, object] | None = None
         self._placement: tuple[tuple[str, str], Placement] | None = None
-        self.shared = shared or Shared(
-            self._new_id(), Body(environ, settings.body_bytes_max), client_of(environ, settings.trusted_proxies)
-        )
+        self.shared = shared or Shared(self._new_id(), arrival_of(environ))
+        #: Who is calling; see :mod:`bsguard.core.client`.
+        self.client = client_of(self.shared.arrival, settings.trusted_proxies)
+        #: The request within which this one was made, if the application calls guarded applications itself.
+        self.outer: weakref.ref[Request] | None = None
+        #: The body; reading it is shared by all layers.
+        self.body = self._find_body()
 
     @classmethod
     def of(cls, environ: WSGIEnvironment, settings: Settings) -> tuple[Request, bool]:
@@ -83,22 +91,17 @@ class Request:
             environ[ENVIRON_KEY] = request
             environ[REQUEST_ID_KEY] = request.shared.id
             return request, True
-        if found.environ is not environ:  # somebody copied the environ: the copy gets a view of its own
-            found = environ[ENVIRON_KEY] = cls(environ, found.settings, found.shared)
-        if not found.shared.body.belongs_to(environ):  # somebody put another stream in place: that is the body now
-            found.shared.body.close()
-            found.shared.body = Body(environ, found.settings.body_bytes_max)
+        if found.environ is not environ or (found.settings is not settings and found.settings != settings):
+            # Somebody copied the environ, or these layers have settings of their own: another view of the request.
+            found = environ[ENVIRON_KEY] = cls(environ, settings, found.shared)
+        elif not found.body.belongs_to(environ):
+            found.body = found._find_body()
         return found, False
 
     @property
     def id(self) -> str:
         """The request id, in every event and response of this request."""
         return self.shared.id
-
-    @property
-    def body(self) -> Body:
-        """The body; reading it is shared by all layers."""
-        return self.shared.body
 
     @property
     def method(self) -> str:
@@ -143,11 +146,6 @@ class Request:
         return parse_media_type(raw) if raw else None
 
     @property
-    def client(self) -> Client:
-        """Who is calling; see :mod:`bsguard.core.client`."""
-        return self.shared.client
-
-    @property
     def placement(self) -> Placement:
         """The surface that the request falls on."""
         surfaces = self.settings.surfaces
@@ -176,6 +174,21 @@ class Request:
             self._json = (body, strict_json.loads(data, depth_max) if data else None)
         return self._json[1]
 
+    def close(self) -> None:
+        """Free all bodies, and let the environ be used for another request."""
+        self.environ.pop(ENVIRON_KEY, None)
+        for body in self.shared.bodies:
+            body.close(self.environ)
+
+    def _find_body(self) -> Body:
+        """The body whose stream the environ carries: one that is known, or a new one."""
+        for body in self.shared.bodies:
+            if body.belongs_to(self.environ):
+                return body
+        body = Body(self.environ, self.settings.body_bytes_max)
+        self.shared.bodies.append(body)
+        return body
+
     def _new_id(self) -> str:
         """A fresh id, or the one that a trusted proxy handed in."""
         settings = self.settings
@@ -196,4 +209,9 @@ def _parse_authority(raw: str) -> tuple[str, int | None] | None:
     match = HOST.fullmatch(raw)
     if match is None or int(match["port"] or 0) > _PORT_MAX:
         return None
+    if raw.startswith("["):
+        try:
+            ipaddress.IPv6Address(match["name"][1:-1])
+        except ValueError:
+            return None
     return match["name"].lower().rstrip("."), int(match["port"]) if match["port"] else None

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _PROBLEM: Final = "application/problem+json"
 #: Statuses of requests whose framing cannot be trusted: whatever follows on the connection may be smuggled.
 _CLOSING_TYPES: Final = frozenset({"invalid_framing", "body_broken", "malformed_header"})
+_UNWANTED: Final = frozenset({"q=0", "q=0.0", "q=0.00", "q=0.000"})  # RFC 9110 §12.4.2
 _REASONS: Final = {status.value: status.phrase for status in HTTPStatus} | {413: "Content Too Large"}
 
 
@@ -60,5 +61,8 @@ def refusal(
 
 
 def _asks_for_problem(accept: str) -> bool:
-    """Whether problem details are named in Accept; a wildcard is no wish for them."""
-    return _PROBLEM in accept.lower()
+    """Whether problem details are named in Accept, and not with weight 0; a wildcard is no wish for them."""
+    if _PROBLEM not in accept.lower():
+        return False
+    ranges = [[part.strip() for part in one.split(";")] for one in accept.lower().split(",")]
+    return any(parts[0] == _PROBLEM and not _UNWANTED.intersection(parts[1:]) for parts in ranges)

@@ -104,7 +104,8 @@ def recognise(environ: Mapping[str, object]) -> Server:
 def _gunicorn(version: str) -> Server:
     if not version:  # gunicorn names only itself in SERVER_SOFTWARE where server_software is changed
         version = str(getattr(sys.modules.get("gunicorn"), "__version__", ""))
-    major = int(version.partition(".")[0]) if version.partition(".")[0].isdigit() else 0
+    number = version.partition(".")[0]
+    major = int(number) if number.isascii() and number.isdigit() and len(number) < 5 else 0
     if major < 22:
         return Server("gunicorn", version, _GUNICORN_OLD)
     if major < 23:

@@ -11,6 +11,7 @@ import json
 import logging
 import sqlite3
 import threading
+import weakref
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
@@ -19,6 +20,7 @@ from bsguard.stores.fork import in_each_child
 from bsguard.stores.sqlite import SQLiteFile
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 _log = logging.getLogger("bsguard")
@@ -64,7 +66,7 @@ class EventStore:
         self._writer: threading.Thread | None = None
         self._renew()
         in_each_child(self._renew)
-        atexit.register(self.flush)
+        self._at_exit = _flush_at_exit(self)
 
     def __call__(self, event: Event) -> None:
         """Queue *event*; never blocks on the file and never raises."""
@@ -77,7 +79,7 @@ class EventStore:
             self._queue.append(event)
             self._queued += 1
             if self._writer is None:
-                self._writer = threading.Thread(target=self._write_forever, name="bsguard-events", daemon=True)
+                self._writer = threading.Thread(target=self._write_queued, name="bsguard-events", daemon=True)
                 self._writer.start()
             self._changed.notify_all()
 
@@ -109,7 +111,7 @@ class EventStore:
     def close(self) -> None:
         """Write what is queued and close the file."""
         self.flush()
-        atexit.unregister(self.flush)
+        atexit.unregister(self._at_exit)
         self._file.close()
 
     def _read(self, query: str, values: tuple[object, ...]) -> list[dict[str, object]]:
@@ -126,18 +128,22 @@ class EventStore:
         self._hurry = False
         self._writer = None
 
-    def _write_forever(self) -> None:
+    def _write_queued(self) -> None:
+        """The writer: gathers and writes until nothing is queued, then ends; the next event starts another."""
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._queue)
-                if not self._hurry and len(self._queue) < _BATCH_EVENTS_MAX:
-                    gathered = lambda: self._hurry or len(self._queue) >= _BATCH_EVENTS_MAX  # noqa: E731
-                    self._changed.wait_for(gathered, timeout=_GATHER_SECONDS)
+                if not self._queue:
+                    self._writer = None
+                    return
+                self._changed.wait_for(self._enough, timeout=_GATHER_SECONDS)
                 batch = [self._queue.popleft() for _ in range(min(len(self._queue), _BATCH_EVENTS_MAX))]
             self._write(batch)
             with self._changed:
                 self._settled += len(batch)
                 self._changed.notify_all()
+
+    def _enough(self) -> bool:
+        return self._hurry or len(self._queue) >= _BATCH_EVENTS_MAX
 
     def _write(self, batch: list[Event]) -> None:
         try:
@@ -156,6 +162,19 @@ class EventStore:
                 _log.warning(
                     "events cannot be stored in %s, they are lost to later reading: %s", self._file.path, error
                 )
+
+
+def _flush_at_exit(store: EventStore) -> Callable[[], None]:
+    """Have *store* written out when the process ends, if it is still there then."""
+    reference = weakref.ref(store)
+
+    def flush() -> None:
+        found = reference()
+        if found is not None:
+            found.flush()
+
+    atexit.register(flush)
+    return flush
 
 
 def _row(event: Event) -> tuple[float, str, str, str, str, str]:

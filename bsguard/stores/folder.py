@@ -28,8 +28,9 @@ def open_folder(path: Path) -> Path:
     try:
         path.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
         facts = os.lstat(path)
-    except OSError as error:
-        raise StateUnusable(f"{path} cannot be made ({error.strerror}); set BSGUARD_STATE_DIR") from None
+    except (OSError, ValueError) as error:  # ValueError: a name that no folder can have
+        reason = getattr(error, "strerror", None) or error
+        raise StateUnusable(f"{path} cannot be made ({reason}); set BSGUARD_STATE_DIR") from None
     if not stat.S_ISDIR(facts.st_mode):
         raise StateUnusable(f"{path} is a link or a file; BSGUARD_STATE_DIR must name a folder itself")
     if facts.st_uid != os.geteuid():
@@ -66,9 +67,9 @@ def kept_secret(folder: Path) -> str:
                 pass
             finally:
                 fresh.unlink()
-        secret = path.read_text().strip()
+        secret = path.read_text(encoding="ascii", errors="replace").strip()
     except OSError as error:
         raise StateUnusable(f"{path} cannot be kept ({error.strerror})") from None
-    if len(secret) < _SECRET_BYTES:
+    if len(secret) < _SECRET_BYTES or not secret.isalnum():
         raise StateUnusable(f"{path} is damaged; delete it, and a new one is made")
     return secret

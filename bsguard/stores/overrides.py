@@ -7,6 +7,7 @@ cheap query, at most once a second, and reads the rows only then.
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
 from typing import TYPE_CHECKING, Final
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
     from bsguard.core.clock import Clock
     from bsguard.core.overrides import Kind
+
+_log = logging.getLogger("bsguard")
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS overrides (
@@ -47,7 +50,9 @@ class SQLiteOverrides:
         self._file = SQLiteFile(path, _SCHEMA)
         self._clock = clock
         self._polled = float("-inf")
-        self._version = -1
+        #: The connection that was asked last, and its version of the data; versions of two connections say nothing.
+        self._seen: tuple[sqlite3.Connection | None, int] = (None, -1)
+        self._unreadable = False
         self._entries: tuple[Override, ...] = ()
         self._active: dict[Kind, tuple[Override, ...]] = {}
         self._next_expiry = float("inf")
@@ -102,13 +107,17 @@ class SQLiteOverrides:
             try:
                 connection = self._file.connection()
                 (version,) = connection.execute("PRAGMA data_version").fetchone()
-                changed = version != self._version or self._polled == float("-inf")
+                changed = self._seen != (connection, version) or self._polled == float("-inf")
                 if changed:
                     rows = connection.execute(f"SELECT {_COLUMNS} FROM overrides ORDER BY id").fetchall()  # noqa: S608
                     self._entries = tuple(_override(row) for row in rows)
-                    self._version = version
-            except sqlite3.Error:
+                    self._seen = (connection, version)
+                self._unreadable = False
+            except (sqlite3.Error, ValueError) as error:
                 changed = False
+                if not self._unreadable:
+                    self._unreadable = True
+                    _log.warning("overrides cannot be read from %s, what is known holds: %s", self._file.path, error)
             if changed or now >= self._next_expiry:
                 live = [entry for entry in self._entries if entry.expires is None or now < entry.expires]
                 self._active = {kind: tuple(e for e in live if e.kind == kind) for kind in {e.kind for e in live}}

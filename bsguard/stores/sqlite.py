@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import sqlite3
 import threading
 from typing import TYPE_CHECKING, Final
@@ -32,18 +33,27 @@ class SQLiteFile:
     def connection(self) -> sqlite3.Connection:
         """The connection of this process, in autocommit mode; raises ``sqlite3.Error``."""
         if self._connection is None:
-            connection = sqlite3.connect(
-                self.path, timeout=BUSY_MS_MAX / 1000, isolation_level=None, check_same_thread=False
-            )
-            try:
+            self._connection = self._open()
+        return self._connection
+
+    def _open(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self.path, timeout=BUSY_MS_MAX / 1000, isolation_level=None, check_same_thread=False
+        )
+        try:
+            # One worker at a time: the switch to WAL answers "locked" at once, whatever the time-out.
+            with self.path.with_suffix(".lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("PRAGMA synchronous = NORMAL")
                 connection.executescript(self._schema)
-            except sqlite3.Error:
-                connection.close()
-                raise
-            self._connection = connection
-        return self._connection
+        except OSError as error:
+            connection.close()
+            raise sqlite3.OperationalError(str(error)) from error
+        except sqlite3.Error:
+            connection.close()
+            raise
+        return connection
 
     def close(self) -> None:
         """Close the connection of this process; the next use opens another."""
