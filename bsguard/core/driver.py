@@ -94,16 +94,18 @@ class Driver:
                 return denial
         if request.streaming:
             return None
+        unreadable = False
         for layer, inspect in self._body:
             try:
                 verdict = inspect(request)
             except BodyError as error:
+                unreadable = unreadable or request.body.failed
                 verdict = _body_verdict(error)
             except Exception as error:
                 verdict = self._failed(layer, error, request)
             if verdict is not ALLOW and (denial := self._heed(layer, verdict, request)) is not None:
                 return denial
-        return self._drain(request) if request.body.chunked and not request.body.failed else None
+        return self._drain(request) if request.body.chunked and not unreadable else None
 
     def _drain(self, request: Request) -> Denial | None:
         """Read a chunked body to its end: only there does a malformed one show."""

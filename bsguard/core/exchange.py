@@ -39,14 +39,15 @@ class Exchange:
         self, status: str, headers: list[tuple[str, str]], exc_info: ExcInfo | None = None, /
     ) -> Callable[[bytes], object]:
         """The ``start_response`` that the application gets."""
-        self._status, self._headers = status, headers
+        sent = headers
         if self._owner:
             name = self._request.settings.request_id_header
             if name.lower() not in [key.lower() for key, _ in headers]:
-                headers = [*headers, (name, self._request.id)]
-        if exc_info is None:
-            return self._start_response(status, headers)
-        return self._start_response(status, headers, exc_info)
+                sent = [*headers, (name, self._request.id)]
+        arguments = (status, sent) if exc_info is None else (status, sent, exc_info)
+        write = self._start_response(*arguments)
+        self._status, self._headers = status, headers  # only now: a start that comes too late raises
+        return write
 
     def carry(self, chunks: Iterable[bytes]) -> Iterable[bytes]:
         """What to hand to the server for the application's *chunks*.
@@ -56,14 +57,15 @@ class Exchange:
         """
         wrapper = self._request.environ.get("wsgi.file_wrapper")
         if self._status and type(chunks) is wrapper and not self._request.body.touched:
-            self._end(0)
+            self._end()
             return chunks
         self._chunks = chunks
         return self
 
     def fail(self) -> None:
-        """The application raised instead of answering."""
-        self._end(500)
+        """The application raised instead of answering; whatever it had started, the server answers 500 (PEP 3333)."""
+        self._status, self._headers = "500", []
+        self._end()
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(self._chunks)
@@ -76,10 +78,10 @@ class Exchange:
             if close is not None:
                 close()
         finally:
-            self._end(0)
+            self._end()
 
-    def _end(self, status_if_none: int) -> None:
+    def _end(self) -> None:
         finish, self._finish = self._finish, None
         if finish is not None:
-            status = int(self._status[:3]) if self._status[:3].isdigit() else status_if_none
+            status = int(self._status[:3]) if self._status[:3].isdigit() else 0
             finish(self._request, status, self._headers)

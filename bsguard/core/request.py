@@ -178,7 +178,8 @@ class Request:
         """Free all bodies, and let the environ be used for another request."""
         self.environ.pop(ENVIRON_KEY, None)
         for body in self.shared.bodies:
-            body.close(self.environ)
+            body.put_back(self.environ)
+            body.close()
 
     def _find_body(self) -> Body:
         """The body whose stream the environ carries: one that is known, or a new one."""

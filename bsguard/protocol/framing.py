@@ -58,13 +58,22 @@ def body_size(request: Request, config: ProtocolConfig) -> Finding | None:  # no
 
 def content_encoding(request: Request, config: ProtocolConfig) -> Finding | None:
     """RFC 9110 §15.5.16: 415, with Accept-Encoding to say what would do."""
-    raw = request.header("HTTP_CONTENT_ENCODING")
-    codings = [coding.strip().lower() for coding in raw.split(",")]
-    if all(coding in config.content_encodings or coding == "identity" for coding in codings):
+    if all(coding in config.content_encodings for coding in _codings(request)):
         return None
     accept = (("Accept-Encoding", ", ".join(("identity", *config.content_encodings))),)
     reason = "a content coding that is not declared"
     return Finding("protocol.content-encoding", codes.UNSUPPORTED_CONTENT_ENCODING, reason, headers=accept)
+
+
+def is_coded(request: Request) -> bool:
+    """Whether the body is coded, so that its bytes are not its content."""
+    return bool(_codings(request))
+
+
+def _codings(request: Request) -> list[str]:
+    """The content codings; ``identity`` is none (RFC 9110 §8.4.1)."""
+    codings = [coding.strip().lower() for coding in request.header("HTTP_CONTENT_ENCODING").split(",")]
+    return [coding for coding in codings if coding not in ("", "identity")]
 
 
 def content_type(request: Request, config: ProtocolConfig) -> Finding | None:  # noqa: ARG001

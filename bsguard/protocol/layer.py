@@ -29,7 +29,7 @@ _BY_KEY: Final[dict[str, tuple[Check, ...]]] = {
     "CONTENT_LENGTH": (framing.content_length, framing.body_size),
     "HTTP_CONTENT_ENCODING": (framing.content_encoding,),
     "CONTENT_TYPE": (framing.content_type,),
-    "HTTP_AUTHORIZATION": (fields.authorization,),
+    "HTTP_AUTHORIZATION": (fields.authorization_size, fields.authorization),
     "HTTP_EXPECT": (fields.expect,),
     "HTTP_SCRIPT_NAME": (fields.mount,),
     "HTTP_PATH_INFO": (fields.mount,),
@@ -85,7 +85,7 @@ class Protocol(Layer[ProtocolConfig]):
         media_type = request.media_type
         if media_type is None or not media_type.json or not request.body.present:
             return ALLOW
-        if request.header("HTTP_CONTENT_ENCODING").lower() not in ("", "identity"):
+        if framing.is_coded(request):
             return ALLOW
         try:
             request.json(self.config.json_depth_max)

@@ -33,15 +33,15 @@ def target(request: Request, config: ProtocolConfig) -> list[Finding]:
     raw = request.raw_target
     seen = _path_given(request)
     query = request.header("QUERY_STRING")
+    findings: list[Finding] = []
     if raw is not None and len(raw) > config.target_bytes_max:
-        return [_finding("length", f"longer than {config.target_bytes_max} bytes")]
+        findings.append(_finding("length", f"longer than {config.target_bytes_max} bytes"))
     if raw == "*" and request.method == "OPTIONS":  # RFC 9112 §3.2.4
         return []
     path, reason = (seen, "") if raw is None else _path_on_wire(raw, request)
     if path is None:
-        return [_finding("form", reason)]
+        return [*findings, _finding("form", reason)]
     seen = seen or path  # an absolute-form target without a path means "/" (RFC 9110 §4.2.3)
-    findings: list[Finding] = []
     if raw is not None and "#" in raw:
         findings.append(_finding("fragment", "a fragment"))
     if path != seen or not PLAIN_PATH.fullmatch(path):

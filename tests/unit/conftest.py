@@ -17,11 +17,15 @@ if TYPE_CHECKING:
     from bsguard.standard import Guard
 
 
-@pytest.fixture(autouse=True)
-def _own_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in list(os.environ):
-        if name.startswith("BSGUARD_"):
-            monkeypatch.delenv(name)
+@pytest.fixture(autouse=True, scope="session")
+def _no_settings_from_outside() -> None:
+    for name in [name for name in os.environ if name.startswith("BSGUARD_")]:
+        del os.environ[name]
+
+
+@pytest.fixture
+def own_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A working directory of one's own, for what looks for files there."""
     monkeypatch.chdir(tmp_path)
 
 

@@ -29,6 +29,8 @@ kinds = readers.by_path(texts)
 READ: dict[str, tuple[Reader, object, object]] = {
     "a flag": (readers.flag, False, False),
     "a flag as text": (readers.flag, "Yes", True),
+    "a flag as a number": (readers.flag, 1, True),
+    "a flag as no number": (readers.flag, 0, False),
     "a flag as a digit": (readers.flag, "0", False),
     "a flag as off": (readers.flag, "OFF", False),
     "a number": (number, 17, 17),
@@ -72,7 +74,8 @@ READ: dict[str, tuple[Reader, object, object]] = {
 }
 
 REFUSED: dict[str, tuple[Reader, object, str]] = {
-    "a flag as a number": (readers.flag, 1, "True or False"),
+    "a flag as a larger number": (readers.flag, 2, "True or False"),
+    "a flag as a fraction": (readers.flag, 1.0, "True or False"),
     "a flag as another word": (readers.flag, "truely", "True or False"),
     "no flag": (readers.flag, None, "True or False"),
     "a number too small": (number, 0, "a whole number from 1 to 1,000"),
@@ -96,8 +99,19 @@ REFUSED: dict[str, tuple[Reader, object, str]] = {
     "a mapping for a list": (names, {"A": 1}, "a list of header names"),
     "bytes for a list": (names, b"A", "a list of header names"),
     "a bad item": (names, ["A", "B:"], "a list of header names (item 2: wanted the name of a header)"),
-    "a short secret": (readers.secret_key, "x" * 15, "a secret of at least 16 characters"),
-    "a secret as bytes": (readers.secret_key, b"x" * 32, "a secret of at least 16 characters"),
+    "a short secret": (readers.secret_key, "x" * 15, "a secret of at least 16 printable characters"),
+    "a secret of control characters": (
+        readers.secret_key,
+        "x" * 16 + "\n",
+        "a secret of at least 16 printable characters",
+    ),
+    "a secret that is no Unicode text": (
+        readers.secret_key,
+        "\udcff" * 16,
+        "a secret of at least 16 printable characters",
+    ),
+    "a folder with a NUL in its name": (readers.folder, "a\0b", "a path"),
+    "a secret as bytes": (readers.secret_key, b"x" * 32, "a secret of at least 16 printable characters"),
     "an origin with a path": (readers.origin, "https://a.test/", 'an origin such as "https://app.example.com", or "*"'),
     "an origin without a scheme": (readers.origin, "a.test", 'an origin such as "https://app.example.com", or "*"'),
     "an origin of a pattern": (readers.origin, "https://*.a", 'an origin such as "https://app.example.com", or "*"'),
@@ -169,7 +183,7 @@ REFUSED: dict[str, tuple[Reader, object, str]] = {
 }
 
 
-@pytest.mark.parametrize(("read", "value", "expected"), table(34, READ))
+@pytest.mark.parametrize(("read", "value", "expected"), table(36, READ))
 def test_what_an_operator_may_write(read: Reader, value: object, expected: object) -> None:
     found = read(value)
 
@@ -177,7 +191,7 @@ def test_what_an_operator_may_write(read: Reader, value: object, expected: objec
     assert type(found) is type(expected)
 
 
-@pytest.mark.parametrize(("read", "value", "wanted"), table(53, REFUSED))
+@pytest.mark.parametrize(("read", "value", "wanted"), table(58, REFUSED))
 def test_what_is_asked_for_instead(read: Reader, value: object, wanted: str) -> None:
     with pytest.raises(Wanted) as caught:
         read(value)

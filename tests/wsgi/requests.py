@@ -107,10 +107,13 @@ REFUSED_BY_PROTOCOL = (
         "a coded body", _post(b"{}", {**JSON, "Content-Encoding": "gzip"}), 415, "BSE1109", "protocol.content-encoding"
     ),
     Case(
-        "a body on a GET", lambda: environ("GET", "/v1/x", headers=JSON, body=b"{}"), 400, "BSE1117",
+        "a body on a GET",
+        lambda: environ("GET", "/v1/x", headers=JSON, body=b"{}"),
+        400,
+        "BSE1117",
         "protocol.body.method",
     ),
-    Case("a declared length over the maximum", _post(b"a" * 5000, FORM, "/posts"), 413, "BSE1119", "protocol.body.size"),
+    Case("a length over the maximum", _post(b"a" * 5000, FORM, "/posts"), 413, "BSE1119", "protocol.body.size"),
     Case("a doubled key", _post(b'{"a":1,"a":2}', JSON), 400, "BSE1121", "protocol.json.duplicate-key", "body"),
     Case("a body that is no JSON", _post(b"{", JSON, chunked=True), 400, "BSE1121", "protocol.json.syntax", "body"),
     Case("JSON over the inspection limit", _post(b'"' + b"a" * 3000 + b'"', JSON), 413, "BSE1119", "body.size", "body"),
@@ -123,7 +126,7 @@ REFUSED_BY_PROTOCOL = (
         "body",
     ),
     Case("broken chunks", _broken_chunks, 400, "BSE1120", "body.broken", "body"),
-)  # fmt: skip
+)
 
 REFUSED_BY_TENANT = (
     Case("an undeclared host", _get("/v1/items", host="evil.test"), 421, "BSE1002", "tenant.host"),

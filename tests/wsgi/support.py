@@ -299,8 +299,9 @@ def serve(app: Any, environ: dict[str, Any], *, take: int | None = None) -> Sent
             if number == take:
                 break
             send(chunk)
-        if not sent.line and head:
-            sent.line, sent.headers = head[-1]
+        else:
+            if not sent.line and head:
+                sent.line, sent.headers = head[-1]
     except Exception as error:
         sent.error = error
         sent.line, sent.headers = (sent.line, sent.headers) if sent.line else ("500 Internal Server Error", ())

@@ -1,4 +1,4 @@
-"""A bug in a layer, a sink or the overrides is an event and the declared answer: never a traceback, never a 200 of ours.
+"""A bug in a layer, a sink or the overrides is an event and the declared answer, never a traceback.
 
 What the application itself raises is another matter, and passes through.
 """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
+import io
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from tests.wsgi.support import (
     ClientGone,
     Counting,
     cases,
+    code_of,
     denier,
     hello,
     named,
@@ -186,26 +187,35 @@ def test_a_fault_of_the_body_is_reported_once() -> None:
     assert rules_of(events) == ["body.broken"]
 
 
-def test_a_full_disk_costs_no_byte_of_the_body(monkeypatch: pytest.MonkeyPatch) -> None:
-    import io
+class FullDisk(io.BytesIO):
+    """A temporary file on a disk with room for 100,000 bytes."""
 
-    class Full(io.BytesIO):
-        def __init__(self, **_: Any) -> None:
-            super().__init__()
+    made = 0
 
-        def write(self, data: Any, /) -> int:
-            if self.tell() + len(data) > 1500:
-                raise OSError(28, "No space left on device")
-            return super().write(data)
+    def __init__(self, **_: Any) -> None:
+        super().__init__()
+        FullDisk.made += 1
 
-    monkeypatch.setattr(tempfile, "SpooledTemporaryFile", Full)
-    data = bytes(range(250)) * 20
+    def write(self, data: Any, /) -> int:
+        if self.tell() + len(data) > 100_000:
+            raise OSError(28, "No space left on device")
+        return super().write(data)
+
+
+@pytest.mark.parametrize("mode", ["enforce", "monitor"])
+def test_a_full_disk_costs_no_byte_of_the_body(mode: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bsguard.core.body._temporary_file", FullDisk)
+    before = FullDisk.made
+    data = bytes(range(250)) * 2000
     app = App()
-    request = environ("POST", "/", body=data, chunked=True) | {"wsgi.input": Counting(data, piece=1000)}
-    sent = serve(Protocol(app, mode="monitor"), request)
+    events: list[Any] = []
+    request = environ("POST", "/", body=data, chunked=True) | {"wsgi.input": Counting(data, piece=999)}
+    sent = serve(Protocol(app, mode=mode, emit=events.append), request)
 
-    assert sent.status == 200
-    assert app.bodies == [data]
+    assert FullDisk.made > before
+    assert rules_of(events) == ["body.spool"]
+    assert (sent.status, code_of(sent)) == ((200, "") if mode == "monitor" else (503, "BSE1901"))
+    assert app.bodies == ([data] if mode == "monitor" else [])
 
 
 def test_headers_are_stripped_though_nothing_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,23 @@
+DROP TABLE IF EXISTS tagging;
+DROP TABLE IF EXISTS post;
+DROP TABLE IF EXISTS member;
+
+CREATE TABLE member (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    password TEXT NOT NULL,
+    avatar TEXT
+);
+
+CREATE TABLE post (
+    id INTEGER PRIMARY KEY,
+    author INTEGER NOT NULL REFERENCES member (id),
+    created TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    title TEXT NOT NULL,
+    body TEXT NOT NULL
+);
+
+CREATE TABLE tagging (
+    post INTEGER NOT NULL REFERENCES post (id) ON DELETE CASCADE,
+    tag TEXT NOT NULL
+);
