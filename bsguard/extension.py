@@ -36,8 +36,8 @@ class BSGuard:
     ``BSGUARD_*`` settings must be in ``app.config`` by then. One object may serve several applications. Raises
     :class:`~bsguard.core.errors.ConfigError` with all problems at once.
 
-    Put :class:`~werkzeug.middleware.proxy_fix.ProxyFix` inside or outside of it as you like: the raw peer is read
-    either way, and only ``BSGUARD_TRUSTED_PROXIES`` decides who is believed.
+    A :class:`~werkzeug.middleware.proxy_fix.ProxyFix` belongs inside, so wrap with it before: who is believed is what
+    ``BSGUARD_TRUSTED_PROXIES`` says, and forwarding headers of anybody else are removed. One outside does no harm.
     """
 
     def __init__(self, app: Flask | None = None, *, clock: Clock = SYSTEM_CLOCK, emit: Emit | None = None) -> None:
@@ -76,9 +76,11 @@ class _Settled:
         """Serve one request as WSGI."""
         if self._values is not None:
             problem = self._changed(self._values)
-            if problem is not None:
+            if problem is not None and not self._monitors():
                 return self._refuse(problem, environ, start_response)
             self._values = None
+            if problem is not None:
+                _log.error("%s", problem)  # monitoring must never refuse: what was read holds
         return self._made(environ, start_response)
 
     def _changed(self, values: dict[str, Any]) -> ConfigError | None:
@@ -86,6 +88,9 @@ class _Settled:
         late = sorted(key for key in {*now, *values} if now.get(key, _ABSENT) != values.get(key, _ABSENT))
         message = "changed after BSGuard had read it, so it has no effect; set it before BSGuard(app) or init_app(app)"
         return ConfigError([Problem(CHANGED_LATE, PREFIX + key, message) for key in late]) if late else None
+
+    def _monitors(self) -> bool:
+        return self._made.plan.settings.mode == "monitor" and not (self._app.testing or self._app.debug)
 
     def _refuse(self, problem: ConfigError, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Raise where a developer looks; in production log it and answer 503: what holds is not what was set."""

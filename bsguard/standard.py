@@ -7,6 +7,7 @@ application.
 from __future__ import annotations
 
 import dataclasses
+import fnmatch
 import logging
 from dataclasses import dataclass
 from importlib import import_module
@@ -18,6 +19,7 @@ from bsguard.core.config import CONTRADICTION, WRONG_VALUE, nearest, read_settin
 from bsguard.core.errors import ConfigError, Problem, StateUnusable
 from bsguard.core.events import FanOut, StateDegraded, log_event
 from bsguard.core.overrides import NO_OVERRIDES
+from bsguard.core.rules import RULES as CORE_RULES
 from bsguard.core.settings import Settings
 from bsguard.core.stack import stack
 from bsguard.observe.config import EventsConfig
@@ -41,7 +43,8 @@ LAYERS: Final[dict[str, str]] = {
     "tenant": "bsguard.tenant:Tenant",
 }
 
-_DEFAULT_STATE_DIR: Final = Path(".bsguard")
+#: Where state is kept when no folder is named.
+DEFAULT_STATE_DIR: Final = Path(".bsguard")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ class Plan:
         return tuple(name for name in LAYERS if chosen is None or name in chosen)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Guard:
     """A guarded application and what belongs to it. Calling it serves a request."""
 
@@ -95,20 +98,22 @@ def read_plan(values: Mapping[str, object], *, prefix: str = "") -> Plan:
     known += [f"{group.upper()}_{key}" for group, cls in groups.items() for key in settings_of(cls)]
     parts: dict[str, dict[str, object]] = {group: {} for group in ("", *groups)}
     for key, value in values.items():
-        group = next((name for name in groups if key.startswith(f"{name.upper()}_")), "")
+        group = next((name for name in groups if str(key).startswith(f"{name.upper()}_")), "")
         if key in known:
             parts[group][key[len(group) + 1 :] if group else key] = value
         else:
-            problems.append(unknown_key(key, known, prefix))
+            problems.append(unknown_key(str(key), known, prefix))
     settings = read_settings(Settings, parts[""], problems, prefix=prefix)
     configs = {
         group: read_settings(cls, parts[group], problems, prefix=f"{prefix}{group.upper()}_")
         for group, cls in groups.items()
     }
+    events = configs.pop("events")
     problems += _contradictions(settings, prefix)
+    problems += _idle_rule_modes(settings, configs, prefix)
+    problems += _idle_exceptions(settings, prefix)
     if problems:
         raise ConfigError(problems)
-    events = configs.pop("events")
     return Plan(settings, configs, events)
 
 
@@ -130,7 +135,7 @@ def guard(
     if not settings.enabled:
         return Guard(plan, app, None, NO_OVERRIDES, ())
     degraded: list[StateDegraded] = []
-    folder = _state_folder(settings.state_dir or _DEFAULT_STATE_DIR, clock, degraded)
+    folder = _state_folder(settings.state_dir or DEFAULT_STATE_DIR, clock, degraded)
     if not settings.secret_keys:
         settings = dataclasses.replace(settings, secret_keys=(_secret(folder, clock, degraded),))
     store = _event_store(folder, plan.events)
@@ -143,10 +148,12 @@ def guard(
         app,
         *(_maker(name, plan, settings=settings, clock=clock, emit=announce, overrides=overrides) for name in plan.used),
     )
-    if settings.mode == "monitor":
+    monitoring = [name for name in plan.used if (plan.layers[name].mode or settings.mode) == "monitor"]
+    if monitoring:
         _log.warning(
-            "bsguard is in monitor mode: it reports what it would refuse and refuses nothing. "
-            'Set BSGUARD_MODE = "enforce" when the events show no false alarm.'
+            "bsguard monitors in %s: it reports what it would refuse there and refuses nothing. "
+            'Set BSGUARD_MODE = "enforce" when the events show no false alarm.',
+            ", ".join(monitoring),
         )
     return Guard(plan, made, store, overrides, tuple(degraded))
 
@@ -165,12 +172,39 @@ def _contradictions(settings: Settings, prefix: str) -> list[Problem]:
             close = nearest(name, LAYERS)
             remedy = f"did you mean {close}?" if close else f"there are: {', '.join(LAYERS)}"
             problems.append(Problem(WRONG_VALUE, f"{prefix}LAYERS", f"wanted names of layers; {remedy}"))
+    if settings.layers == ():
+        message = "names no layer, so nothing would be guarded; leave it out for all, or set ENABLED to False"
+        problems.append(Problem(CONTRADICTION, f"{prefix}LAYERS", message))
     if settings.inspect_bytes_max > settings.body_bytes_max:
         message = f"must not be larger than {prefix}BODY_BYTES_MAX; lower the one or raise the other"
         problems.append(Problem(CONTRADICTION, f"{prefix}INSPECT_BYTES_MAX", message))
     if settings.cors_credentials and "*" in settings.cors_origins:
         message = 'credentials and the origin "*" exclude each other; name the origins'
         problems.append(Problem(CONTRADICTION, f"{prefix}CORS_CREDENTIALS", message))
+    return problems
+
+
+def _idle_rule_modes(settings: Settings, layers: Mapping[str, LayerConfig], prefix: str) -> list[Problem]:
+    """Rules that are to be stricter than their layer: monitoring must never block, so they would not act."""
+    problems: list[Problem] = []
+    for name, config in layers.items():
+        mode = config.mode or settings.mode
+        strict = [rule for rule, own in getattr(config, "rule_modes", ()) if own == "enforce" and mode != "enforce"]
+        if strict:
+            message = f"{strict[0]} cannot enforce while its layer does not; set {prefix}{name.upper()}_MODE"
+            problems.append(Problem(CONTRADICTION, f"{prefix}{name.upper()}_RULE_MODES", message))
+    return problems
+
+
+def _idle_exceptions(settings: Settings, prefix: str) -> list[Problem]:
+    """Exceptions to rules that nobody has, which would except nothing."""
+    rules = [*CORE_RULES, *(rule for name in LAYERS for rule in layer_class(name).rules)]
+    problems: list[Problem] = []
+    for exemption in settings.exceptions:
+        if exemption.rule and not fnmatch.filter(rules, exemption.rule):
+            close = nearest(exemption.rule, rules)
+            remedy = f"did you mean {close}?" if close else "see docs/reference/rules.md"
+            problems.append(Problem(WRONG_VALUE, f"{prefix}EXCEPTIONS", f"names a rule that does not exist; {remedy}"))
     return problems
 
 

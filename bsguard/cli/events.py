@@ -11,6 +11,7 @@ import click
 
 from bsguard.cli.source import source_of
 from bsguard.core.errors import ConfigError
+from bsguard.core.events import printable
 from bsguard.observe.store import EventStore
 
 if TYPE_CHECKING:
@@ -63,5 +64,7 @@ def _show(context: click.Context, read: Callable[[EventStore], list[dict[str, ob
 def _line(event: dict[str, object]) -> str:
     moment = datetime.datetime.fromtimestamp(float(str(event["time"])), datetime.UTC)
     words = [f"{moment:%Y-%m-%d %H:%M:%S}", str(event["event"])]
-    words += [f"{key}={value}" for key, value in event.items() if key not in ("time", "event", "id") and value]
+    words += [
+        f"{key}={printable(str(value))}" for key, value in event.items() if key not in ("time", "event", "id") and value
+    ]
     return "  ".join(words)

@@ -6,9 +6,10 @@ import sqlite3
 import time
 from dataclasses import dataclass
 from importlib import metadata
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from bsguard.core.errors import StateUnusable
+from bsguard.core.networks import parse_address
 from bsguard.extension import guard_of
 from bsguard.observe.store import EventStore
 from bsguard.stores.folder import open_folder
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from bsguard.cli.source import Source
     from bsguard.core.settings import Settings
 
+_DAY_SECONDS: Final = 86_400
 Level = Literal["ok", "warn", "fail"]
 
 
@@ -96,13 +98,16 @@ def _proxies(source: Source) -> Iterator[Result]:
             f"BSGUARD_TRUSTED_PROXIES has {', '.join(wide)}: every client is believed about its own address",
             "name the networks of your proxies only",
         )
-    seen = _stored(source, "proxy.undeclared")
-    if seen and not trusted:
+    seen = [event for event in _stored(source, "proxy.undeclared") if _age(event) < _DAY_SECONDS]
+    peer = str(seen[0].get("peer", "")) if seen else ""
+    if seen and parse_address(peer) not in trusted:
+        # Where everything enforces, whatever came that way was refused; somebody may have tried it on.
+        lax = any((one.mode or settings.mode) != "enforce" for one in source.plan.layers.values())
         yield Result(
-            "fail",
+            "fail" if lax else "warn",
             "proxy",
-            f"requests with forwarding headers came from {seen[0].get('peer')}, which is not declared",
-            "name the proxy's network in BSGUARD_TRUSTED_PROXIES",
+            f"in the last day, requests with forwarding headers came from {peer}, which is not declared",
+            "if that is your proxy, name its network in BSGUARD_TRUSTED_PROXIES",
         )
     elif _has_proxy_fix(source) and not trusted:
         yield Result(
@@ -136,6 +141,10 @@ def _exceptions(settings: Settings) -> Iterator[Result]:
     if over:
         names = ", ".join(one.rule or one.tag for one in over)
         yield Result("warn", "exceptions", f"expired: {names}", "remove them from BSGUARD_EXCEPTIONS")
+
+
+def _age(event: dict[str, object]) -> float:
+    return time.time() - float(str(event["time"]))
 
 
 def _stored(source: Source, name: str) -> list[dict[str, object]]:

@@ -6,20 +6,18 @@ import json
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from flask.cli import ScriptInfo
 
 from bsguard.core.config import UNREADABLE
 from bsguard.core.errors import ConfigError, Problem
 from bsguard.extension import PREFIX, guard_of
-from bsguard.standard import Plan, read_plan
+from bsguard.standard import DEFAULT_STATE_DIR, Plan, read_plan
 
 if TYPE_CHECKING:
     import click
     from flask import Flask
-
-_DEFAULT_STATE_DIR: Final = Path(".bsguard")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +38,7 @@ class Source:
     @property
     def state_dir(self) -> Path:
         """The folder that holds events and overrides."""
-        return self.plan.settings.state_dir or _DEFAULT_STATE_DIR
+        return self.plan.settings.state_dir or DEFAULT_STATE_DIR
 
 
 def source_of(context: click.Context) -> Source:

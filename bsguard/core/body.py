@@ -32,7 +32,7 @@ class Body:
         "_data",
         "_failure",
         "_given",
-        "_limit",
+
         "_loaded",
         "_read",
         "_source",
@@ -44,13 +44,12 @@ class Body:
         "misframed",
     )  # fmt: skip
 
-    def __init__(self, environ: WSGIEnvironment, bytes_max: int) -> None:
+    def __init__(self, environ: WSGIEnvironment) -> None:
         raw_length = environ.get("CONTENT_LENGTH")
         transfer_encoding = environ.get("HTTP_TRANSFER_ENCODING")
         #: The server's stream, and the one that the environ carries now.
         self._source: IO[bytes] = environ["wsgi.input"]
         self._given = self._source
-        self._limit = bytes_max
         #: Declared length in bytes; 0 when none is declared.
         self.length = 0
         #: Whether the body ends where its chunks end.
@@ -115,19 +114,18 @@ class Body:
             self._data = self._spool.read()
         return self._data or b""
 
-    def load(self, bytes_max: int | None = None) -> None:
-        """Read the body to its end, at most *bytes_max* bytes and never more than the hard maximum."""
+    def load(self, bytes_max: int) -> None:
+        """Read the body to its end, if it is at most *bytes_max* long; raises as :meth:`read` does."""
         if self._loaded:
             return
         if self._stopped is not None and self.failed:
             raise self._stopped
         if self.misframed:
             raise BodyError("body.framing", codes.INVALID_FRAMING, self.misframed)
-        limit = self._limit if bytes_max is None else min(bytes_max, self._limit)
-        if self.length > limit:
-            raise BodyError("body.size", codes.BODY_TOO_LARGE, f"declared length is over {limit} bytes")
+        if self.length > bytes_max:
+            raise BodyError("body.size", codes.BODY_TOO_LARGE, f"declared length is over {bytes_max} bytes")
         try:
-            self._fill(limit)
+            self._fill(bytes_max)
         except BodyError as stopped:
             self._stopped = stopped
             raise

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from bsguard.core.errors import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
 T = TypeVar("T")
 
@@ -83,10 +83,14 @@ def read_settings(cls: type[T], values: Mapping[str, object], problems: list[Pro
     return cls(**read)
 
 
-def unknown_key(key: str, known: Iterable[str], prefix: str = "") -> Problem:
+def unknown_key(key: str, known: Collection[str], prefix: str = "") -> Problem:
     """The problem of a key that no setting has, with the nearest one that exists."""
     close = nearest(key, known)
-    remedy = f"did you mean {prefix}{close}?" if close else "remove it, or look it up in docs/reference/settings.md"
+    bare = key.removeprefix("BSGUARD_")
+    if bare != key and bare in known:
+        remedy = f"write {bare}, without the prefix"
+    else:
+        remedy = f"did you mean {prefix}{close}?" if close else "remove it, or look it up in docs/reference/settings.md"
     return Problem(UNKNOWN_KEY, prefix + key, f"no such setting; {remedy}")
 
 

@@ -110,7 +110,7 @@ class Driver:
     def _drain(self, request: Request) -> Denial | None:
         """Read a chunked body to its end: only there does a malformed one show."""
         try:
-            request.body.load()
+            request.body.load(self._settings.body_bytes_max)
         except BodyError as error:
             if self._reader is not None:
                 return self._act(self._reader, _body_verdict(error), request)

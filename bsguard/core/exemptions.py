@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bsguard.core.request import Request
     from bsguard.core.verdict import Finding
 
-_RULE = re.compile(r"[a-z0-9]+\.[a-z0-9.*_-]+")
+_RULE = re.compile(r"[a-z0-9]+\.[a-z0-9][a-z0-9.*_-]*")
 _KEYS = frozenset({"rule", "tag", "path", "method", "addresses", "comment", "expires"})
 
 
@@ -62,6 +62,8 @@ class Exemption:
             listed = Networks.parse([addresses] if isinstance(addresses, str) else addresses)
         except (ValueError, TypeError, AttributeError) as error:
             raise Wanted(f"a usable scope ({error})") from None
+        if "addresses" in item and (not listed or listed.unix):
+            raise Wanted("networks in addresses, or no addresses at all")
         return cls(
             rule=words["rule"],
             tag=words["tag"],

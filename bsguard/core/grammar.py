@@ -58,6 +58,9 @@ CREDENTIALS_TOKEN68: Final = re.compile(rf"({_TOKEN})(?: +[A-Za-z0-9\-._~+/]+=*)
 _AUTH_PARAM = rf'{_TOKEN}[ \t]*=[ \t]*(?:"(?:[^"\\]|\\.)*+"|[^\s",]*+)'
 CREDENTIALS_PARAMS: Final = re.compile(rf"{_TOKEN} +{_AUTH_PARAM}(?:[ \t]*,[ \t]*{_AUTH_PARAM})*+")
 
+# What is no token68 and in use all the same: a scheme and one word without comma or quotation mark.
+CREDENTIALS_OPAQUE: Final = re.compile(rf"{_TOKEN} +[!#-+\--~]+")
+
 # RFC 3986 §3.3
 #   pchar = unreserved / pct-encoded / sub-delims / ":" / "@"
 # The path as most clients send it: no escape, no empty segment, no segment that starts with a dot.

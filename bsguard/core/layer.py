@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar, cast
 
 from bsguard.core import readers
 from bsguard.core.clock import SYSTEM_CLOCK
-from bsguard.core.config import read_settings, setting
+from bsguard.core.config import CONTRADICTION, WRONG_VALUE, read_settings, setting
 from bsguard.core.driver import Driver
 from bsguard.core.errors import ConfigError, Problem
 from bsguard.core.events import log_event
@@ -65,6 +65,8 @@ class Layer(Generic[C]):
     #: Name in settings, events and rule ids.
     name: ClassVar[str]
     config_class: ClassVar[type[LayerConfig]] = LayerConfig
+    #: Ids of the layer's rules, each with what it refuses.
+    rules: ClassVar[Mapping[str, str]] = {}
     driver: Driver
 
     def __init__(
@@ -79,6 +81,8 @@ class Layer(Generic[C]):
         overrides: Overrides = NO_OVERRIDES,
     ) -> None:
         problems: list[Problem] = []
+        if mode not in (None, "enforce", "monitor", "off"):
+            problems.append(Problem(WRONG_VALUE, "mode", 'wanted "enforce", "monitor" or "off"'))
         self.settings = _settings(settings, problems)
         if isinstance(config, LayerConfig):
             self.config = config
@@ -122,6 +126,8 @@ class Layer(Generic[C]):
 
 
 _DEFAULTS = Settings()
+#: Settings that say how a guard is put together.
+_OF_GUARD = frozenset({"ENABLED", "MODE", "LAYERS", "STATE_DIR"})
 
 
 def _settings(settings: Mapping[str, object] | Settings | None, problems: list[Problem]) -> Settings:
@@ -129,4 +135,7 @@ def _settings(settings: Mapping[str, object] | Settings | None, problems: list[P
         return _DEFAULTS
     if isinstance(settings, Settings):
         return settings
+    for key in _OF_GUARD.intersection(settings):
+        message = "has no effect on a layer by itself; it belongs to guard() or BSGuard"
+        problems.append(Problem(CONTRADICTION, key, message))
     return read_settings(Settings, settings, problems)

@@ -61,7 +61,7 @@ class Policy:
         mode = self._rule_modes.get(finding.rule, self._mode)
         if mode == "enforce" and self._mode == "monitor":
             mode = "monitor"  # a rule cannot be stricter than its layer: monitoring must never block
-        return _REFUSE if mode == "enforce" else _REPORT if mode == "monitor" else _IGNORE
+        return _REPORT if mode == "monitor" else _IGNORE if mode == "off" else _REFUSE
 
     def _live_exceptions(self, now: float) -> tuple[Exemption, ...]:
         """The exceptions made at run time. An entry that cannot be read excepts nothing."""

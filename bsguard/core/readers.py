@@ -6,18 +6,20 @@ be its text. Nothing else is guessed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final, TypeVar
 
 from bsguard.core.config import Wanted, nearest
-from bsguard.core.grammar import TOKEN
+from bsguard.core.grammar import HOST, TOKEN
 from bsguard.core.networks import Networks
 from bsguard.core.paths import PathPattern
 from bsguard.core.surfaces import Surface, Surfaces
 
 T = TypeVar("T")
 _TRUE: Final = frozenset({"true", "1", "yes", "on"})
+_PREFIX: Final = re.compile(r"/[^*{}?%]*")
 _FALSE: Final = frozenset({"false", "0", "no", "off"})
 
 
@@ -68,12 +70,28 @@ def header_name(value: object) -> str:
     raise Wanted("the name of a header")
 
 
+def stripped_header(value: object) -> str:
+    """The name of a request header that may be taken away; some have no key of their own in the environ."""
+    name = header_name(value)
+    if name.lower() in ("content-type", "content-length"):
+        raise Wanted("the name of a header other than Content-Type and Content-Length")
+    return name
+
+
+def id_header(value: object) -> str:
+    """The name of a header that carries a request id and nothing else."""
+    name = header_name(value)
+    if not name.lower().startswith("x-") and "id" not in name.lower():
+        raise Wanted("the name of a header that carries nothing else, such as X-Request-Id")
+    return name
+
+
 def folder(value: object) -> Path | None:
     """A path, or None for the default place."""
     if value is None:
         return None
     if isinstance(value, (str, Path)) and str(value) and "\0" not in str(value):
-        return Path(value)
+        return Path(value).expanduser()
     raise Wanted("a path")
 
 
@@ -103,9 +121,11 @@ def secret_key(value: object) -> str:
 def origin(value: object) -> str:
     """A web origin such as ``https://app.example.com``, or ``*``."""
     if isinstance(value, str):
-        scheme, mark, rest = value.partition("://")
-        if value == "*" or (mark and scheme in ("http", "https") and rest and "/" not in rest and "*" not in rest):
-            return value
+        scheme, mark, rest = value.lower().partition("://")
+        match = HOST.fullmatch(rest)
+        default = {"http": "80", "https": "443"}.get(scheme, "")
+        if value == "*" or (mark and default and match and match["port"] != default):
+            return value.lower()
     raise Wanted('an origin such as "https://app.example.com", or "*"')
 
 
@@ -184,11 +204,13 @@ def _surface(item: object) -> Surface:
     if unknown:
         raise Wanted(f'only "name", "kind", "hosts", "prefixes" (found {len(unknown)} other)')
     prefixes = many(text, "a list of path prefixes")(item.get("prefixes", ("/",)))
-    if not prefixes or not all(prefix.startswith("/") for prefix in prefixes):
-        raise Wanted('path prefixes that start with "/"')
+    if not prefixes or not all(_PREFIX.fullmatch(prefix) for prefix in prefixes):
+        raise Wanted('path prefixes such as "/v1", decoded and without wildcards')
     hosts = tuple(host.lower().rstrip(".") for host in many(text, "a list of host names")(item.get("hosts", ())))
-    if any(":" in host.rpartition("]")[2] or "/" in host or not host for host in hosts):
-        raise Wanted("host names without scheme, port or path")
+    for host in hosts:
+        match = HOST.fullmatch(host.removeprefix("*."))
+        if match is None or match["port"]:
+            raise Wanted('host names such as "api.example.com" or "*.example.com", in ASCII and without port')
     kind = one_of("api", "web")(item.get("kind", "web"))
     return Surface(
         name=str(item["name"]),

@@ -44,7 +44,7 @@ _AUTHORITY_CHARS_MAX: Final = 253 + len(":65535")  # RFC 1035 §2.3.4
 class Shared:
     """What belongs to the request itself, whatever becomes of its environ: one object for all its views."""
 
-    __slots__ = ("account", "arrival", "bodies", "cost_us", "id", "refused_by", "started_ns")
+    __slots__ = ("account", "arrival", "bodies", "cost_us", "id", "prefix", "refused_by", "started_ns")
 
     def __init__(self, request_id: str, arrival: Arrival) -> None:
         self.id = request_id
@@ -52,6 +52,8 @@ class Shared:
         self.arrival = arrival
         #: Every body there is to free: a foreign middleware may have put another stream in place.
         self.bodies: list[Body] = []
+        #: The prefix that ``ProxyFix`` took from a header, and the mount point before; None until it is asked for.
+        self.prefix: tuple[str, str] | None = None
         #: Named by the application through :func:`bsguard.identify`; never by the client.
         self.account: str | None = None
         #: The layer that refused the request; empty while none has.
@@ -116,10 +118,15 @@ class Request:
 
     @property
     def path_native(self) -> str:
-        """Full path as the client addresses it, mount point included; native text."""
+        """Full path as the server gave it, mount point included, any prefix of ``ProxyFix`` not; native text."""
         environ = self.environ
         path: str = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
-        return path
+        if "werkzeug.proxy_fix.orig" not in environ:
+            return path
+        if self.shared.prefix is None:
+            self.shared.prefix = _prefix_of(environ)
+        prefix, given = self.shared.prefix
+        return given + path[len(prefix) :] if prefix and path.startswith(prefix) else path
 
     @property
     def path(self) -> str:
@@ -186,7 +193,7 @@ class Request:
         for body in self.shared.bodies:
             if body.belongs_to(self.environ):
                 return body
-        body = Body(self.environ, self.settings.body_bytes_max)
+        body = Body(self.environ)
         self.shared.bodies.append(body)
         return body
 
@@ -198,6 +205,15 @@ class Request:
             if handed and REQUEST_ID.fullmatch(handed) and is_trusted(peer_of(self.environ), settings.trusted_proxies):
                 return handed
         return os.urandom(_ID_BYTES).hex()
+
+
+def _prefix_of(environ: WSGIEnvironment) -> tuple[str, str]:
+    """What ``ProxyFix`` has put in front of SCRIPT_NAME by ``X-Forwarded-Prefix``, and what stood there before."""
+    original = environ["werkzeug.proxy_fix.orig"]
+    given = str(original.get("SCRIPT_NAME") or "") if isinstance(original, dict) else ""
+    mount = str(environ.get("SCRIPT_NAME", ""))
+    prefixes = (prefix.strip() for prefix in str(environ.get("HTTP_X_FORWARDED_PREFIX", "")).split(","))
+    return next((prefix for prefix in prefixes if prefix and mount.startswith(prefix)), ""), given
 
 
 def parse_authority(raw: str) -> tuple[str, int | None] | None:

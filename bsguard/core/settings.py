@@ -74,12 +74,12 @@ class Settings:
     request_id_header: str = setting(
         "X-Request-Id",
         "Response header that carries the request id, and request header in which a trusted proxy may hand one in.",
-        readers.header_name,
+        readers.id_header,
     )
     strip_headers: tuple[str, ...] = setting(
         ("X-Account-Id",),
         "Request headers that would set an identity; removed in every spelling before the application.",
-        readers.many(readers.header_name, "a list of header names"),
+        readers.many(readers.stripped_header, "a list of header names"),
     )
     surfaces: Surfaces = setting(
         Surfaces(()),

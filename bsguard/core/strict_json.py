@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import json
 import re
+from array import array
+from itertools import accumulate
 from typing import Any, Final, NoReturn
 
 #: Brackets, and strings as a whole so that brackets within them do not count. The closing quote is optional: an
 #: unterminated string is then consumed once, to the end, and the scan stays linear.
 _STRINGS: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 _NOT_BRACKETS: Final = bytes(byte for byte in range(256) if byte not in b"[]{}")
+#: One up for an opening bracket, one down (255 is -1) for a closing one.
+_STEPS: Final = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
 _SURROGATE_ESCAPE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 _INFINITE: Final = (float("inf"), float("-inf"))
 
@@ -52,15 +56,8 @@ def loads(data: bytes, depth_max: int) -> object:
 
 
 def _depth_exceeds(data: bytes, depth_max: int) -> bool:
-    depth = 0
-    for byte in _STRINGS.sub(b"", data).translate(None, _NOT_BRACKETS):
-        if byte in b"[{":
-            depth += 1
-            if depth > depth_max:
-                return True
-        else:
-            depth -= 1
-    return False
+    steps = array("b", _STRINGS.sub(b"", data).translate(_STEPS, _NOT_BRACKETS))
+    return max(accumulate(steps), default=0) > depth_max
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

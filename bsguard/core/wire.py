@@ -34,6 +34,8 @@ _GUNICORN_OLD: Final = (
     "Content-Length; upgrade to 23 or newer",
 )
 _GUNICORN_22: Final = ("version 22 accepts malformed lines that 23 refuses; upgrade",)
+_TWENTY_THREE: Final = 23
+_GUNICORN_23: Final = ("of two Content-Type headers the last is taken, and the first is gone; upgrade",)
 _GUNICORN_C_PARSER: Final = (
     "the C parser (gunicorn_h1c) accepts lines that end in a bare LF; run with --http-parser python",
 )
@@ -67,8 +69,9 @@ _DEVELOPMENT: Final = ("a development server: malformed lines are skipped; never
 
 #: For the reference page.
 TABLE: Final[dict[str, tuple[str, ...]]] = {
-    "gunicorn >= 23, Python parser": (),
-    "gunicorn >= 23, C parser": _GUNICORN_C_PARSER,
+    "gunicorn >= 24, Python parser": (),
+    "gunicorn >= 24, C parser": _GUNICORN_C_PARSER,
+    "gunicorn 23": _GUNICORN_23,
     "gunicorn 22": _GUNICORN_22,
     "gunicorn < 22": _GUNICORN_OLD,
     "waitress": _WAITRESS,
@@ -110,4 +113,5 @@ def _gunicorn(version: str) -> Server:
         return Server("gunicorn", version, _GUNICORN_OLD)
     if major < 23:
         return Server("gunicorn", version, _GUNICORN_22)
-    return Server("gunicorn", version, _GUNICORN_C_PARSER if "gunicorn_h1c" in sys.modules else ())
+    spots = _GUNICORN_23 if major == _TWENTY_THREE else ()
+    return Server("gunicorn", version, spots + (_GUNICORN_C_PARSER if "gunicorn_h1c" in sys.modules else ()))

@@ -13,6 +13,7 @@ import sqlite3
 import threading
 import weakref
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from bsguard.core.events import Event, RequestFinished, as_mapping
@@ -79,8 +80,10 @@ class EventStore:
             self._queue.append(event)
             self._queued += 1
             if self._writer is None:
-                self._writer = threading.Thread(target=self._write_queued, name="bsguard-events", daemon=True)
-                self._writer.start()
+                writer = threading.Thread(target=self._write_queued, name="bsguard-events", daemon=True)
+                with suppress(RuntimeError):  # no more threads to be had: the next event tries again
+                    writer.start()
+                    self._writer = writer
             self._changed.notify_all()
 
     def wants(self, kind: type[Event]) -> bool:
@@ -147,7 +150,8 @@ class EventStore:
 
     def _write(self, batch: list[Event]) -> None:
         try:
-            rows = [_row(event) for event in batch]
+            rows = [row for row in map(_row, batch) if row is not None]
+            self.dropped += len(batch) - len(rows)
             with self._file.lock, self._file.connection() as connection:  # commits, or rolls back
                 connection.execute("BEGIN IMMEDIATE")
                 connection.executemany(
@@ -177,13 +181,18 @@ def _flush_at_exit(store: EventStore) -> Callable[[], None]:
     return flush
 
 
-def _row(event: Event) -> tuple[float, str, str, str, str, str]:
+def _row(event: Event) -> tuple[float, str, str, str, str, str] | None:
+    """The event as it is stored; None if a fact of it is nothing that JSON knows, so that it costs no other event."""
     facts = as_mapping(event)
+    try:
+        document = json.dumps(facts)
+    except (TypeError, ValueError):
+        return None
     return (
         event.time,
         event.name,
         str(facts.get("layer", "")),
         str(facts.get("rule", "")),
         str(facts.get("request_id", "")),
-        json.dumps(facts),
+        document,
     )

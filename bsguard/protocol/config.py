@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from bsguard.core import readers
 from bsguard.core.config import Wanted, setting
+from bsguard.core.grammar import MEDIA_TYPE
 from bsguard.core.layer import LayerConfig
 from bsguard.protocol.rules import RULES
 
@@ -23,6 +24,20 @@ def _method(value: object) -> str:
     if isinstance(value, str) and value.isascii() and value.isalpha() and value.isupper():
         return value
     raise Wanted("a method in capitals")
+
+
+def _methods(value: object) -> tuple[str, ...]:
+    methods = readers.many(_method, "a list of methods")(value)
+    if not methods:
+        raise Wanted("one method at least")
+    return methods
+
+
+def _media_type(value: object) -> str:
+    word = _word(value)
+    if word != "*/*" and not MEDIA_TYPE.fullmatch(word):
+        raise Wanted("a media type such as text/csv, or */*")
+    return word
 
 
 def _word(value: object) -> str:
@@ -47,7 +62,7 @@ class ProtocolConfig(LayerConfig):
     methods: tuple[str, ...] = setting(
         ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"),
         "Methods that are allowed at all; exact and case-sensitive.",
-        readers.many(_method, "a list of methods"),
+        _methods,
     )
     body_methods: tuple[str, ...] = setting(
         ("POST", "PUT", "PATCH"),
@@ -58,7 +73,7 @@ class ProtocolConfig(LayerConfig):
         (),
         'On api surfaces, media types allowed besides JSON, by path: `{"/v1/files": ["multipart/form-data"]}`; '
         "`*/*` allows any.",
-        readers.by_path(readers.many(_word, "a list of media types")),
+        readers.by_path(readers.many(_media_type, "a list of media types")),
     )
     content_encodings: tuple[str, ...] = setting(
         (),

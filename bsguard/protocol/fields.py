@@ -8,6 +8,7 @@ from bsguard.core import codes
 from bsguard.core.client import is_trusted, peer_of
 from bsguard.core.grammar import (
     CONTROL_IN_VALUE,
+    CREDENTIALS_OPAQUE,
     CREDENTIALS_PARAMS,
     CREDENTIALS_TOKEN68,
     ENVIRON_NAME,
@@ -63,15 +64,15 @@ class HeaderLines:
 
     def __init__(self) -> None:
         #: Environ keys found good before, and those of them that are headers: the common request is two set operations.
-        self._good: set[str] = set()
-        self._headers: set[str] = set()
+        self._known: tuple[set[str], set[str]] = (set(), set())
 
     def __call__(self, request: Request, config: ProtocolConfig) -> list[Finding]:
         """All that is wrong with the header lines; usually an empty list."""
         environ = request.environ
         findings: list[Finding] = []
-        if self._good.issuperset(environ):
-            keys: Collection[str] = self._headers.intersection(environ)
+        good, headers = self._known
+        if good.issuperset(environ):
+            keys: Collection[str] = headers.intersection(environ)
         else:
             keys = [key for key in environ if key[:5] == "HTTP_"]
             if not self._names_good(keys, environ):
@@ -92,9 +93,11 @@ class HeaderLines:
     def _names_good(self, keys: list[str], environ: Mapping[str, object]) -> bool:
         if not all(ENVIRON_NAME.fullmatch(key) for key in keys) or not _SHADOWS.isdisjoint(keys):
             return False
-        if len(self._good) < _GOOD_NAMES_MAX and max(map(len, keys), default=0) <= _GOOD_NAME_CHARS_MAX:
-            self._headers.update(keys)
-            self._good.update(environ)
+        good, headers = self._known if len(self._known[0]) < _GOOD_NAMES_MAX else (set(), set())
+        if max(map(len, keys), default=0) <= _GOOD_NAME_CHARS_MAX:
+            headers.update(keys)  # before the other set, by which another thread may find that all is known
+            good.update(environ)
+            self._known = (good, headers)
         return True
 
 
@@ -124,7 +127,7 @@ def authorization(request: Request, config: ProtocolConfig) -> Finding | None:  
     if CREDENTIALS_TOKEN68.fullmatch(raw):
         return None
     scheme = raw.partition(" ")[0].lower()
-    if scheme not in ("bearer", "basic") and CREDENTIALS_PARAMS.fullmatch(raw):
+    if scheme not in ("bearer", "basic") and (CREDENTIALS_PARAMS.fullmatch(raw) or CREDENTIALS_OPAQUE.fullmatch(raw)):
         return None
     return Finding("protocol.authorization.invalid", codes.INVALID_AUTHORIZATION, "not one well-formed credential")
 

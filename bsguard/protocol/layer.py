@@ -6,11 +6,13 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from bsguard.core import codes
+from bsguard.core.client import FORWARDING_KEYS, is_trusted
 from bsguard.core.layer import Layer
 from bsguard.core.strict_json import JsonProblem
 from bsguard.core.verdict import ALLOW, Finding, Verdict
 from bsguard.protocol import fields, framing
 from bsguard.protocol.config import ProtocolConfig
+from bsguard.protocol.rules import RULES
 from bsguard.protocol.target import target
 
 if TYPE_CHECKING:
@@ -55,6 +57,10 @@ def _checks(present: frozenset[str], body: bool) -> tuple[Check, ...]:
     return (*_ALWAYS, *by_key, *(_WITH_BODY if body else ()))
 
 
+#: Said for information; nothing takes an address, a host or a scheme from it.
+_HARMLESS_FORWARDING: Final = frozenset({"HTTP_VIA"})
+
+
 class Protocol(Layer[ProtocolConfig]):
     """Refuses what is not well-formed, unambiguous HTTP: the cheapest layer, and so the outermost.
 
@@ -64,6 +70,7 @@ class Protocol(Layer[ProtocolConfig]):
 
     name: ClassVar[str] = "protocol"
     config_class = ProtocolConfig
+    rules = RULES
 
     def prepare(self) -> None:
         """The names of headers that were seen before are remembered."""
@@ -77,8 +84,20 @@ class Protocol(Layer[ProtocolConfig]):
         found = [finding for check in checks if (finding := check(request, config)) is not None]
         found += self._header_lines(request, config)
         found += target(request, config)
-        remove = (_HTTPOXY,) if _HTTPOXY in environ else ()
+        remove: tuple[str, ...] = (_HTTPOXY,) if _HTTPOXY in environ else ()
+        if request.shared.arrival.forwarding:
+            remove += self._unbelieved(request)
         return Verdict(tuple(found), remove) if found or remove else ALLOW
+
+    def _unbelieved(self, request: Request) -> tuple[str, ...]:
+        """Forwarding headers that nobody declared wrote: a ``ProxyFix`` further in would believe them.
+
+        While monitoring without any declared proxy they stay, because the application may live by them.
+        """
+        trusted = request.settings.trusted_proxies
+        if is_trusted(request.shared.arrival.peer, trusted) or (self.mode != "enforce" and not trusted):
+            return ()
+        return tuple(sorted(FORWARDING_KEYS.intersection(request.environ) - _HARMLESS_FORWARDING))
 
     def inspect_body(self, request: Request) -> Verdict:
         """A JSON body is strict JSON; a coded one was declared and cannot be judged here."""

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def target(request: Request, config: ProtocolConfig) -> list[Finding]:
     """All that is wrong with the target; an empty list for the plain paths that most clients send."""
     raw = request.raw_target
-    seen = _path_given(request)
+    seen = request.path_native
     query = request.header("QUERY_STRING")
     findings: list[Finding] = []
     if raw is not None and len(raw) > config.target_bytes_max:
@@ -41,7 +41,8 @@ def target(request: Request, config: ProtocolConfig) -> list[Finding]:
     path, reason = (seen, "") if raw is None else _path_on_wire(raw, request)
     if path is None:
         return [*findings, _finding("form", reason)]
-    seen = seen or path  # an absolute-form target without a path means "/" (RFC 9110 §4.2.3)
+    if not seen and path == "/" and raw is not None and not raw.startswith("/"):
+        seen = path  # an absolute-form target without a path means "/" (RFC 9110 §4.2.3)
     if raw is not None and "#" in raw:
         findings.append(_finding("fragment", "a fragment"))
     if path != seen or not PLAIN_PATH.fullmatch(path):
@@ -51,14 +52,6 @@ def target(request: Request, config: ProtocolConfig) -> list[Finding]:
     if "%" in query and request.placement.api and BAD_ESCAPE.search(query):
         findings.append(_finding("query-escape", "a percent sign without two hexadecimal digits in the query"))
     return findings
-
-
-def _path_given(request: Request) -> str:
-    """The full path as the server made it, before ``ProxyFix`` put a prefix in front."""
-    environ = request.environ
-    original = environ.get("werkzeug.proxy_fix.orig")
-    mount = original.get("SCRIPT_NAME") if isinstance(original, dict) else environ.get("SCRIPT_NAME")
-    return str(mount or "") + str(environ.get("PATH_INFO", ""))
 
 
 def _path_on_wire(raw: str, request: Request) -> tuple[str | None, str]:

@@ -6,8 +6,11 @@ What lies here decides who is refused and holds a secret, so a folder that other
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import stat
+import tempfile
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from bsguard.core.errors import StateUnusable
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
 _FOLDER_MODE: Final = 0o700
 _SECRET_FILE: Final = "secret.key"
 _SECRET_BYTES: Final = 32
+#: Names of what bsguard itself keeps in the folder.
+_OURS: Final = re.compile(r"events\.|overrides\.|secret\.key|\.gitignore$|\.probe-")
 
 
 def open_folder(path: Path) -> Path:
@@ -25,7 +30,9 @@ def open_folder(path: Path) -> Path:
 
     The folder must be a real one (no link), belong to this user, be closed to others and be writable.
     """
+    path = path.expanduser().absolute()  # a later chdir must not move it
     try:
+        made = not path.exists()
         path.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
         facts = os.lstat(path)
     except (OSError, ValueError) as error:  # ValueError: a name that no folder can have
@@ -35,15 +42,17 @@ def open_folder(path: Path) -> Path:
         raise StateUnusable(f"{path} is a link or a file; BSGUARD_STATE_DIR must name a folder itself")
     if facts.st_uid != os.geteuid():
         raise StateUnusable(f"{path} belongs to another user; give it to the one that runs the workers")
-    if stat.S_IMODE(facts.st_mode) & 0o077:
-        try:
-            path.chmod(_FOLDER_MODE)
-        except OSError as error:
-            raise StateUnusable(f"{path} is open to others ({error.strerror}); chmod it to 0700") from None
-    probe = path / f".probe-{os.getpid()}-{secrets.token_hex(4)}"
     try:
-        probe.write_text("*\n")
-        probe.rename(path / ".gitignore")  # proves that the folder can be written, and keeps the secret out of git
+        ours = made or all(_OURS.match(entry.name) for entry in path.iterdir())
+        if stat.S_IMODE(facts.st_mode) & 0o077:
+            if not ours:  # somebody else lives here, and closing it might lock them out
+                raise StateUnusable(f"{path} is open to others and holds other files; name a folder of its own")
+            path.chmod(_FOLDER_MODE)
+        if ours:
+            (path / ".gitignore").write_text("*\n")  # keeps the secret out of git
+        with tempfile.NamedTemporaryFile(dir=path, prefix=".probe-") as probe:
+            probe.write(b"x")
+            probe.flush()
     except OSError as error:
         raise StateUnusable(f"{path} cannot be written ({error.strerror})") from None
     return path
@@ -58,15 +67,14 @@ def kept_secret(folder: Path) -> str:
     try:
         if not path.exists():
             fresh = folder / f"{_SECRET_FILE}.{os.getpid()}.{secrets.token_hex(4)}"
-            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w") as file:
-                file.write(secrets.token_hex(_SECRET_BYTES))
             try:
-                os.link(fresh, path)  # whoever is first wins, and nobody reads a half-written file
-            except FileExistsError:
-                pass
+                descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+                with os.fdopen(descriptor, "w") as file:
+                    file.write(secrets.token_hex(_SECRET_BYTES))
+                with suppress(FileExistsError):
+                    os.link(fresh, path)  # whoever is first wins, and nobody reads a half-written file
             finally:
-                fresh.unlink()
+                fresh.unlink(missing_ok=True)
         secret = path.read_text(encoding="ascii", errors="replace").strip()
     except OSError as error:
         raise StateUnusable(f"{path} cannot be kept ({error.strerror})") from None

@@ -39,6 +39,9 @@ _COLUMNS: Final = "id, kind, value, author, comment, created, expires"
 #: How old a worker's view may be. A change by the operator is felt by all workers within this time.
 POLL_SECONDS: Final = 1.0
 
+#: How long a table that cannot be read is left alone: each try may cost a request the busy time-out.
+_RETRY_SECONDS: Final = 30.0
+
 #: Entries that one table may hold; each worker keeps them in memory.
 ENTRIES_MAX: Final = 10_000
 
@@ -94,7 +97,7 @@ class SQLiteOverrides:
 
     def active(self, kind: Kind, now: float, /) -> tuple[Override, ...]:
         """The entries of *kind* that have not expired at *now*, oldest first; the same object while nothing changes."""
-        if not self._polled <= now < self._polled + POLL_SECONDS or now >= self._next_expiry:
+        if now >= self._polled + POLL_SECONDS or now < self._polled - _RETRY_SECONDS or now >= self._next_expiry:
             self._poll(now)
         return self._active.get(kind, ())
 
@@ -122,7 +125,7 @@ class SQLiteOverrides:
                 live = [entry for entry in self._entries if entry.expires is None or now < entry.expires]
                 self._active = {kind: tuple(e for e in live if e.kind == kind) for kind in {e.kind for e in live}}
                 self._next_expiry = min((e.expires for e in live if e.expires is not None), default=float("inf"))
-            self._polled = now
+            self._polled = now + _RETRY_SECONDS if self._unreadable else now
 
 
 def _override(row: tuple[int, Kind, str, str, str, float, float | None]) -> Override:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import fcntl
 import sqlite3
 import threading
-from typing import TYPE_CHECKING, Final
+import time
+from typing import IO, TYPE_CHECKING, Final
 
 from bsguard.stores.fork import in_each_child
 
@@ -13,7 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 #: How long a writer waits for another worker's transaction; ours take well under a millisecond.
-BUSY_MS_MAX: Final = 2_000
+BUSY_MS_MAX: Final = 500
+_LOCK_PAUSE_SECONDS: Final = 0.005
 
 
 class SQLiteFile:
@@ -43,7 +45,7 @@ class SQLiteFile:
         try:
             # One worker at a time: the switch to WAL answers "locked" at once, whatever the time-out.
             with self.path.with_suffix(".lock").open("w") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)
+                _lock(lock)
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("PRAGMA synchronous = NORMAL")
                 connection.executescript(self._schema)
@@ -66,3 +68,17 @@ class SQLiteFile:
         """Start anew in a forked process. The parent's connection is kept unused: even closing it would do harm."""
         self.lock = threading.RLock()
         self._inherited, self._connection = self._connection, None
+
+
+def _lock(file: IO[str]) -> None:
+    """Wait a bounded time for the lock: another worker may have stopped while it held it. Raises OSError."""
+    deadline = time.monotonic() + BUSY_MS_MAX / 1000
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(_LOCK_PAUSE_SECONDS)
+        else:
+            return

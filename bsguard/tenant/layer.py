@@ -47,6 +47,7 @@ class Tenant(Layer[TenantConfig]):
 
     name: ClassVar[str] = "tenant"
     config_class = TenantConfig
+    rules = RULES
 
     def prepare(self) -> None:
         """Normalise the names once."""
@@ -69,8 +70,9 @@ class Tenant(Layer[TenantConfig]):
 
     def _to_remove(self, environ: Mapping[str, object]) -> tuple[str, ...]:
         remove = tuple(key for key in environ if key[:5] == "HTTP_" and _letters(key[5:]) in self._stripped)
-        if len(self._harmless) < _HARMLESS_MAX:
-            self._harmless.update(key for key in environ if key not in remove and len(key) <= _HARMLESS_CHARS_MAX)
+        harmless = self._harmless if len(self._harmless) < _HARMLESS_MAX else set()
+        harmless.update(key for key in environ if key not in remove and len(key) <= _HARMLESS_CHARS_MAX)
+        self._harmless = harmless
         return remove
 
 

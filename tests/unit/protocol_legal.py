@@ -131,7 +131,14 @@ LEGAL: dict[str, Legal] = {
     "a colon in the first segment": Legal(at("/a:b")),
     "a mount point": Legal(at("/app/a", SCRIPT_NAME="/app", PATH_INFO="/a")),
     "a mount point that ProxyFix wrote": Legal(
-        at("/a", SCRIPT_NAME="/app", **{"werkzeug.proxy_fix.orig": {"SCRIPT_NAME": "", "REMOTE_ADDR": "127.0.0.1"}})
+        at(
+            "/a",
+            SCRIPT_NAME="/app",
+            HTTP_X_FORWARDED_PREFIX="/app",
+            HTTP_X_FORWARDED_PROTO="https",
+            **{"werkzeug.proxy_fix.orig": {"SCRIPT_NAME": "", "REMOTE_ADDR": "10.0.0.1"}},
+        ),
+        settings={"TRUSTED_PROXIES": ["10.0.0.0/8"]},
     ),
     "two slashes where they are declared": Legal(at("/a//b"), {"PATH_FORMS": "double-slash"}),
     "an escaped slash where it is declared": Legal(at("/a%2Fb"), {"PATH_FORMS": "encoded-slash"}),

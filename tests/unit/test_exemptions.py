@@ -69,7 +69,7 @@ SCOPES: dict[str, tuple[dict[str, Any], dict[str, Any], bool]] = {
     "the rule itself": ({}, {}, True),
     "another rule": ({"rule": "protocol.version"}, {}, False),
     "a rule that only begins the same": ({"rule": "protocol.metho"}, {}, False),
-    "a pattern": ({"rule": "protocol.*"}, {}, True),
+    "a pattern": ({"rule": "protocol.m*"}, {}, True),
     "a pattern of another group": ({"rule": "protocol.json.*"}, {}, False),
     "a tag of the finding": ({"rule": "", "tag": "legacy"}, {}, True),
     "another tag": ({"rule": "", "tag": "modern"}, {}, False),

@@ -83,7 +83,7 @@ def test_a_challenge_is_ruled_on_like_a_denial() -> None:
 
 
 def test_an_exception_comes_before_everything_else() -> None:
-    excepted = {"rule": "protocol.*"}
+    excepted = {"rule": "protocol.m*"}
     for mode, rule in OUTCOMES:
         assert outcome(policy(mode, rule, excepted)) == "except"
 
