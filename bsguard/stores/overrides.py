@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import sqlite3
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from bsguard.core.errors import StateUnusable
 from bsguard.core.overrides import Override
@@ -113,7 +113,7 @@ class SQLiteOverrides:
                 changed = self._seen != (connection, version) or self._polled == float("-inf")
                 if changed:
                     rows = connection.execute(f"SELECT {_COLUMNS} FROM overrides ORDER BY id").fetchall()  # noqa: S608
-                    self._entries = tuple(_override(row) for row in rows)
+                    self._entries = tuple(entry for row in rows if (entry := _override(row)) is not None)
                     self._seen = (connection, version)
                 self._unreadable = False
             except (sqlite3.Error, ValueError) as error:
@@ -128,8 +128,11 @@ class SQLiteOverrides:
             self._polled = now + _RETRY_SECONDS if self._unreadable else now
 
 
-def _override(row: tuple[int, Kind, str, str, str, float, float | None]) -> Override:
+def _override(row: tuple[int, Kind, str, str, str, float, Any]) -> Override | None:
+    """The entry of a row; None for one that somebody wrote by hand and wrongly, so that it hides no other."""
     identity, kind, value, author, comment, created, expires = row
+    if not isinstance(expires, (int, float, type(None))):
+        return None
     return Override(
         id=identity,
         kind=kind,

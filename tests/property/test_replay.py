@@ -98,7 +98,7 @@ def judge(body: Body, wanted: list[int | None]) -> None:
     for limit in wanted:
         with suppress(BodyError):
             if limit is None:
-                body.load()
+                body.load(MAX)
             else:
                 body.read(limit)
 
@@ -128,7 +128,7 @@ def test_a_body_is_replayed_again_to_each_reader_that_comes_after_a_rewind(
     data = DATA[:size]
     request, _ = sent(data, piece, chunked)
     with opened(request) as body:
-        body.load()
+        body.load(MAX)
         for _ in range(times):
             judge(body, wanted)
             body.rewind(request)

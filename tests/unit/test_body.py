@@ -128,7 +128,7 @@ def test_a_body_whose_framing_is_broken_is_never_read() -> None:
 def test_a_body_that_is_not_there_is_empty() -> None:
     stream = Stream(b"GET /smuggled")
     body = body_of(sent(stream), MAX)
-    body.load()
+    body.load(MAX)
 
     assert body.read(10) == b""
     assert stream.taken == 0
@@ -181,7 +181,7 @@ def test_reading_goes_on_where_a_smaller_limit_stopped_it() -> None:
 
 def test_a_read_body_that_is_over_the_asked_limit_is_refused_every_time() -> None:
     body = body_of(sent(Stream(b"x" * 100), chunked=True), MAX)
-    body.load()
+    body.load(MAX)
 
     for _ in range(2):
         with pytest.raises(BodyError, match="longer than 99 bytes"):
@@ -225,7 +225,7 @@ def test_a_loaded_body_is_replayed_as_often_as_it_is_rewound(size: int, chunked:
     data = bytes(number % 251 for number in range(size))
     request = sent(Stream(data), length=None if chunked else size, chunked=chunked)
     body = body_of(request, MAX)
-    body.load()
+    body.load(MAX)
     for _ in range(3):
         body.rewind(request)
         assert request["wsgi.input"].read(1) == data[:1]
@@ -247,7 +247,7 @@ def test_a_body_stopped_by_its_limit_is_replayed_with_its_unread_rest() -> None:
     assert request["wsgi.input"].readline() == b"line one\n"
     assert request["wsgi.input"].read() == data[9:]
     with pytest.raises(BodyError, match="longer than 100 bytes"):
-        body.load()
+        body.load(MAX)
 
 
 def test_a_declared_body_stopped_by_a_break_is_replayed_up_to_the_break() -> None:
@@ -322,7 +322,7 @@ def test_when_a_request_is_over_the_environ_has_the_servers_stream_again() -> No
     stream = Stream(b"12345")
     request = sent(stream, length=5)
     view, _ = Request.of(request, Settings())
-    view.body.load()
+    view.body.load(MAX)
     view.body.rewind(request)
     assert request["wsgi.input"] is not stream
     view.close()
@@ -334,7 +334,7 @@ def test_when_a_request_is_over_the_environ_has_the_servers_stream_again() -> No
 def test_a_stream_that_somebody_else_put_in_place_stays_there() -> None:
     request = sent(Stream(b"12345"), length=5)
     view, _ = Request.of(request, Settings())
-    view.body.load()
+    view.body.load(MAX)
     view.body.rewind(request)
     request["wsgi.input"] = other = io.BytesIO(b"other")
     view.close()

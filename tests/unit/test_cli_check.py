@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,7 +17,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from bsguard import BSGuard, __version__
 from bsguard.cli import group, main, server
-from bsguard.testing import environ, run
+from bsguard.testing import FakeClock, environ, run
 from tests.unit.support import SURFACES, App, table
 
 if TYPE_CHECKING:
@@ -155,13 +156,18 @@ def test_a_state_directory_that_cannot_be_used_fails(checked: Any, state: Path) 
     assert "are lost" in found["state"][0]["message"]
 
 
-def test_a_proxy_that_was_seen_and_is_not_declared_fails(checked: Any, make_guard: Callable[..., Guard]) -> None:
+def test_a_proxy_that_was_seen_and_is_not_declared_fails(
+    checked: Any, make_guard: Callable[..., Guard], clock: FakeClock
+) -> None:
+    clock.advance(time.time() - clock.now())  # the command goes by the machine's clock
     made = make_guard(App())
     run(made, environ(headers={"X-Forwarded-For": "192.0.2.7"}))
     made.store.flush()  # type: ignore[union-attr]
 
-    found = checked({"TRUSTED_PROXIES": []}, exit_code=1)["proxy"]
-    assert found[0]["message"] == "requests with forwarding headers came from 127.0.0.1, which is not declared"
+    found = checked({"TRUSTED_PROXIES": [], "MODE": "monitor"}, exit_code=1)["proxy"]
+    assert found[0]["message"] == (
+        "in the last day, requests with forwarding headers came from 127.0.0.1, which is not declared"
+    )
     assert levels(checked({"TRUSTED_PROXIES": "127.0.0.1"}))["proxy"] == ["ok"]
 
 

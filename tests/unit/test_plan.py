@@ -282,7 +282,9 @@ def test_monitor_mode_is_said_at_start(caplog: pytest.LogCaptureFixture, tmp_pat
     for mode in ("enforce", "off", "monitor"):
         guard(App(), {**config, "MODE": mode})
 
-    assert [record.getMessage().partition(":")[0] for record in caplog.records] == ["bsguard is in monitor mode"]
+    assert [record.getMessage().partition(":")[0] for record in caplog.records] == [
+        "bsguard monitors in protocol, tenant"
+    ]
 
 
 def test_dates_of_settings_files_are_understood(tmp_path: Path) -> None:

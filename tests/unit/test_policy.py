@@ -149,11 +149,6 @@ RULINGS: dict[str, tuple[dict[str, Any], int, list[str]]] = {
     "one rule monitors": ({"PROTOCOL_RULE_MODES": {"protocol.method": "monitor"}}, 200, ["would_deny"]),
     "one rule is off": ({"PROTOCOL_RULE_MODES": {"protocol.method": "off"}}, 200, []),
     "another rule is off": ({"PROTOCOL_RULE_MODES": {"protocol.version": "off"}}, 405, ["denied"]),
-    "a rule is not stricter than its layer": (
-        {"MODE": "monitor", "PROTOCOL_RULE_MODES": {"protocol.method": "enforce"}},
-        200,
-        ["would_deny"],
-    ),
     "an exception": ({"EXCEPTIONS": [{"rule": "protocol.method", "comment": "why"}]}, 200, ["excepted"]),
     "an exception for another path": (
         {"EXCEPTIONS": [{"rule": "protocol.method", "path": "/other", "comment": "why"}]},
@@ -169,7 +164,7 @@ RULINGS: dict[str, tuple[dict[str, Any], int, list[str]]] = {
 }
 
 
-@pytest.mark.parametrize(("config", "status", "actions"), table(15, RULINGS))
+@pytest.mark.parametrize(("config", "status", "actions"), table(14, RULINGS))
 def test_modes_of_guard_layer_and_rule_decide_what_a_request_meets(
     make_guard: Callable[..., Guard], config: dict[str, Any], status: int, actions: list[str]
 ) -> None:
@@ -188,7 +183,7 @@ def test_headers_are_stripped_in_every_mode_but_off(make_guard: Callable[..., Gu
         ({"MODE": "monitor"}, True),
         ({"TENANT_MODE": "monitor"}, True),
         ({"TENANT_RULE_MODES": {"tenant.host": "off"}}, True),
-        ({"EXCEPTIONS": [{"rule": "tenant.*", "comment": "why"}]}, True),
+        ({"EXCEPTIONS": [{"rule": "tenant.host", "comment": "why"}]}, True),
         ({"TENANT_MODE": "off"}, False),
         ({"MODE": "off"}, False),
     ):

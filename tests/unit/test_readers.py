@@ -73,6 +73,10 @@ READ: dict[str, tuple[Reader, object, object]] = {
     "no surfaces": (readers.surfaces, [], Surfaces(())),
 }
 
+HOSTS_WANTED = (
+    'a list of surfaces (item 1: wanted host names such as "api.example.com" or "*.example.com", '
+    "in ASCII and without port)"
+)
 REFUSED: dict[str, tuple[Reader, object, str]] = {
     "a flag as a larger number": (readers.flag, 2, "True or False"),
     "a flag as a fraction": (readers.flag, 1.0, "True or False"),
@@ -157,27 +161,27 @@ REFUSED: dict[str, tuple[Reader, object, str]] = {
     "a surface without prefixes": (
         readers.surfaces,
         [{"name": "a", "prefixes": []}],
-        'a list of surfaces (item 1: wanted path prefixes that start with "/")',
+        'a list of surfaces (item 1: wanted path prefixes such as "/v1", decoded and without wildcards)',
     ),
     "a prefix without a slash": (
         readers.surfaces,
         [{"name": "a"}, {"name": "b", "prefixes": ["v1"]}],
-        'a list of surfaces (item 2: wanted path prefixes that start with "/")',
+        'a list of surfaces (item 2: wanted path prefixes such as "/v1", decoded and without wildcards)',
     ),
     "a host with a port": (
         readers.surfaces,
         [{"name": "a", "hosts": ["a.test:80"]}],
-        "a list of surfaces (item 1: wanted host names without scheme, port or path)",
+        HOSTS_WANTED,
     ),
     "a host as a URL": (
         readers.surfaces,
         [{"name": "a", "hosts": ["https://a.test"]}],
-        "a list of surfaces (item 1: wanted host names without scheme, port or path)",
+        HOSTS_WANTED,
     ),
     "an empty host": (
         readers.surfaces,
         [{"name": "a", "hosts": [""]}],
-        "a list of surfaces (item 1: wanted host names without scheme, port or path)",
+        HOSTS_WANTED,
     ),
     "two surfaces of one name": (readers.surfaces, [{"name": "a"}, {"name": "a"}], "surfaces with different names"),
 }

@@ -13,12 +13,12 @@ from bsguard.core.wire import TABLE, recognise
 from tests.unit.support import table
 
 SERVERS: dict[str, tuple[dict[str, Any], str, str, str, bool]] = {
-    "gunicorn": ({"SERVER_SOFTWARE": "gunicorn/27.0.1"}, "gunicorn", "27.0.1", "gunicorn >= 23, Python parser", False),
+    "gunicorn": ({"SERVER_SOFTWARE": "gunicorn/27.0.1"}, "gunicorn", "27.0.1", "gunicorn >= 24, Python parser", False),
     "gunicorn at the edge": (
         {"SERVER_SOFTWARE": "gunicorn/23.0.0"},
         "gunicorn",
         "23.0.0",
-        "gunicorn >= 23, Python parser",
+        "gunicorn 23",
         False,
     ),
     "an older gunicorn": ({"SERVER_SOFTWARE": "gunicorn/22.0.0"}, "gunicorn", "22.0.0", "gunicorn 22", False),
@@ -58,7 +58,7 @@ def test_a_server_is_known_by_its_name(environ: dict[str, Any], name: str, versi
 
 
 def test_every_row_of_the_reference_is_reached() -> None:
-    assert {row[3] for row in SERVERS.values()} - {""} | {"gunicorn >= 23, C parser"} == set(TABLE)
+    assert {row[3] for row in SERVERS.values()} - {""} | {"gunicorn >= 24, C parser"} == set(TABLE)
     assert all(text for row in TABLE.values() for text in row)
 
 
@@ -67,7 +67,7 @@ MODULES: dict[str, tuple[str, dict[str, Any], str, str]] = {
         "gunicorn_h1c",
         {"SERVER_SOFTWARE": "gunicorn/27.0"},
         "gunicorn",
-        "gunicorn >= 23, C parser",
+        "gunicorn >= 24, C parser",
     ),
     "uWSGI is loaded": ("uwsgi", {}, "uwsgi", "uWSGI"),
     "granian is loaded": ("granian", {}, "granian", "granian"),
@@ -91,7 +91,9 @@ def test_gunicorn_that_does_not_tell_its_version_is_asked_for_it(monkeypatch: py
     monkeypatch.setitem(sys.modules, "gunicorn", module)
 
     assert recognise({"SERVER_SOFTWARE": "gunicorn"}).version == "23.1"
-    assert recognise({"SERVER_SOFTWARE": "hidden", "gunicorn.socket": object()}) == wire.Server("gunicorn", "23.1")
+    assert recognise({"SERVER_SOFTWARE": "hidden", "gunicorn.socket": object()}) == wire.Server(
+        "gunicorn", "23.1", TABLE["gunicorn 23"]
+    )
 
 
 @pytest.mark.parametrize("version", ["²", "9" * 5000, "", "x.y", "-1", "²²/1"])

@@ -233,4 +233,4 @@ def test_the_mode_is_said_once_when_the_guard_is_made(tmp_path: Path, caplog: py
     serve(made, environ())
     serve(made, environ())
 
-    assert [record.message.count("monitor mode") for record in caplog.records if record.name == "bsguard"] == [1]
+    assert [record.message.count("bsguard monitors in") for record in caplog.records if record.name == "bsguard"] == [1]
