@@ -45,7 +45,7 @@ class Database:
 @click.group()
 @click.option(
     "--database",
-    envvar="BSGUARD_BILLING_DATABASE",
+    envvar="BILLING_DATABASE",
     metavar="URL",
     help="SQLAlchemy URL of the ledger's database. Default: what the Flask application uses.",
 )
@@ -201,7 +201,7 @@ def _engine(context: click.Context) -> Iterator[Engine]:
 
 def _app(context: click.Context, above: object) -> Flask:
     if isinstance(above, ConfigFile):
-        raise Failed("which database? Name it with --database or BSGUARD_BILLING_DATABASE")
+        raise Failed("which database? Name it with --database or BILLING_DATABASE")
     info = above if isinstance(above, ScriptInfo) else context.ensure_object(ScriptInfo)
     return info.load_app()
 

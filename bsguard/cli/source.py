@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tomllib
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path  # noqa: TC003  a dataclass says it
 from typing import TYPE_CHECKING
 
 from flask.cli import ScriptInfo

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bsguard import BSGuard, ConfigError
-from tests.flask_ext.support import ENFORCE, cases
+from tests.flask_ext.support import ENFORCE, MONITOR, cases
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,6 +75,23 @@ def test_production_answers_503_and_logs_the_key(row: Any, app: Flask, caplog: p
         assert answer.headers["X-Request-Id"] == answer.get_json()["request_id"]
         assert "BSGUARD" not in answer.text
     assert sum(key in record.getMessage() for record in caplog.records if record.levelname == "ERROR") >= 1
+
+
+def test_monitoring_refuses_nothing_for_it_and_logs_the_key(make_app: Any, caplog: pytest.LogCaptureFixture) -> None:
+    app = make_app(**MONITOR)
+    BSGuard(app)
+    app.config["BSGUARD_REGION"] = "eu"
+
+    assert app.test_client().get("/").status_code == 200
+    assert [record.levelname for record in caplog.records if "BSGUARD_REGION" in record.getMessage()] == ["ERROR"]
+
+
+def test_monitoring_is_as_strict_with_a_developer(make_app: Any) -> None:
+    app = make_app(**MONITOR, TESTING=True)
+    BSGuard(app)
+    app.config["BSGUARD_REGION"] = "eu"
+    with pytest.raises(ConfigError, match="BSGUARD_REGION"):
+        app.test_client().get("/")
 
 
 def test_the_503_has_the_form_that_is_asked_for(app: Flask) -> None:

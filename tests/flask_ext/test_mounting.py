@@ -142,6 +142,21 @@ def test_a_prefix_from_the_proxy_is_no_other_path(make_app: Any) -> None:
         assert (answer.status_code, answer.get_json()["link"]) == (200, "/shop/me")
 
 
+@pytest.mark.parametrize("inside", [True, False], ids=["ProxyFix inside", "ProxyFix outside"])
+def test_a_prefix_from_a_header_opens_no_surface(inside: bool, make_app: Any) -> None:
+    surfaces = [{"name": "api", "kind": "api", "hosts": ["localhost"], "prefixes": ["/v1"]}]
+    app = make_app(**ENFORCE, BSGUARD_TRUSTED_PROXIES=["10.0.0.0/8"], BSGUARD_SURFACES=surfaces)
+    if inside:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_prefix=1)
+    BSGuard(app)
+    if not inside:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_prefix=1)
+    headers = {"X-Forwarded-Proto": "https", "X-Forwarded-For": CLIENT, "X-Forwarded-Prefix": "/v1"}
+    answer = app.test_client().get("/me", headers=headers, environ_base={"REMOTE_ADDR": PROXY})
+
+    assert (answer.status_code, answer.get_json()["error"]["code"]) == (404, "BSE1001")
+
+
 # --- ProxyFix -------------------------------------------------------------------------------------------------------
 
 

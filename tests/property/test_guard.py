@@ -190,7 +190,6 @@ def test_layers_judge_any_environ_without_an_exception(sent: dict[str, Any], sur
         request = Request.of(copied, layer.settings)[0]
         verdict = layer.inspect_head(request)
         assert isinstance(verdict, Verdict)
-        assert len(set(verdict.findings)) == len(verdict.findings)
         try:
             assert isinstance(layer.inspect_body(request), Verdict)
         except BodyError:

@@ -57,11 +57,12 @@ CHAINS: dict[str, tuple[str, str]] = {
     "unknown": ("192.0.2.66, unknown", "10.0.0.1"),
     "more hops than anybody has": (", ".join(["192.0.2.7"] + ["10.9.9.9"] * FORWARDED_HOPS_MAX), "10.9.9.9"),
     "as many hops as allowed": (", ".join(["192.0.2.7"] + ["10.9.9.9"] * (FORWARDED_HOPS_MAX - 1)), "192.0.2.7"),
+    "a hop at the very end of what is read": ("192.0.2.66," + "x" * 1012 + ",192.0.2.7", "192.0.2.7"),
     "a very long text": ("192.0.2.66," + "x" * 5000 + ",192.0.2.7", "192.0.2.7"),
 }
 
 
-@pytest.mark.parametrize(("forwarded_for", "address"), table(20, CHAINS))
+@pytest.mark.parametrize(("forwarded_for", "address"), table(21, CHAINS))
 def test_a_declared_proxy_is_believed_from_the_right(forwarded_for: str, address: str) -> None:
     assert seen(forwarded_for=forwarded_for, **FROM_PROXY).address == address
 
@@ -127,6 +128,7 @@ def test_any_forwarding_header_from_this_machine_says_that_a_proxy_is_undeclared
 def test_there_are_as_many_forwarding_headers_as_were_looked_at() -> None:
     assert len(FORWARDING_KEYS) == 19
     assert len(SCHEME_KEYS) == 8
+    assert FORWARDED_HOPS_MAX == 20
 
 
 def test_what_proxy_fix_wrote_is_not_believed() -> None:
@@ -149,8 +151,8 @@ def test_a_declared_socket_is_believed_and_an_undeclared_one_is_not() -> None:
 
 
 def test_six_is_counted_by_its_network_and_four_by_its_address() -> None:
-    assert seen(peer="2001:db8:1:2:3:4:5:6").key == "2001:db8:1:2::/64"
-    assert seen(peer="2001:db8:1:2::9").key == "2001:db8:1:2::/64"
+    assert seen(peer="2001:db8:1:3:3:4:5:6").key == "2001:db8:1:3::/64"
+    assert seen(peer="2001:db8:1:3::9").key == "2001:db8:1:3::/64"
     assert seen(peer="192.0.2.7").key == "192.0.2.7"
     assert seen(forwarded_for="2001:db8:5::9", **FROM_PROXY).key == "2001:db8:5::/64"
     assert seen(peer="nobody").key == "unknown"

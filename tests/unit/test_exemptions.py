@@ -33,6 +33,8 @@ REFUSED: dict[str, tuple[object, str]] = {
     "a path without a slash": (WHY | {"rule": "a.b", "path": "legacy"}, "a usable scope"),
     "no path": (WHY | {"rule": "a.b", "path": None}, "a usable scope"),
     "a bad network": (WHY | {"rule": "a.b", "addresses": ["10.0.0.1/8"]}, "a usable scope (item 1"),
+    "no networks": (WHY | {"rule": "a.b", "addresses": []}, "networks in addresses, or no addresses at all"),
+    "a socket": (WHY | {"rule": "a.b", "addresses": ["10.0.0.0/8", "unix"]}, "networks in addresses"),
     "a number for a network": (WHY | {"rule": "a.b", "addresses": [7]}, "a usable scope"),
     "a number for networks": (WHY | {"rule": "a.b", "addresses": 7}, "a usable scope"),
     "a date in other words": (WHY | {"rule": "a.b", "expires": "next year"}, '"expires" as an ISO date'),
@@ -41,7 +43,7 @@ REFUSED: dict[str, tuple[object, str]] = {
 }
 
 
-@pytest.mark.parametrize(("item", "wanted"), table(22, REFUSED))
+@pytest.mark.parametrize(("item", "wanted"), table(24, REFUSED))
 def test_what_an_exception_must_say(item: object, wanted: str) -> None:
     with pytest.raises(Wanted) as caught:
         Exemption.parse(item)

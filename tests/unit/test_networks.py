@@ -23,11 +23,12 @@ ADDRESSES: dict[str, tuple[str, str | None]] = {
     "a name": ("localhost", None),
     "too few numbers": ("192.0.2", None),
     "digits of another script": ("١٩٢.0.2.1", None),
-    "a zone without end": ("fe80::1%" + "a" * 100, None),
+    "as long a zone as is read": ("fe80::1%" + "a" * 56, "fe80::1"),
+    "a zone without end": ("fe80::1%" + "a" * 57, None),
 }
 
 
-@pytest.mark.parametrize(("text", "expected"), table(14, ADDRESSES))
+@pytest.mark.parametrize(("text", "expected"), table(15, ADDRESSES))
 def test_addresses_are_read_exactly(text: str, expected: str | None) -> None:
     found = parse_address(text)
 
@@ -41,6 +42,7 @@ def test_neighbours_are_merged_and_the_edges_are_exact() -> None:
 
     assert [text for text in within if parse_address(text) not in networks] == []
     assert [text for text in outside if parse_address(text) in networks] == []
+    assert len(networks._starts) == 3
     assert networks.text == ("10.0.1.0/24", "10.0.0.0/24", "10.0.0.128/25", "10.0.3.0/24", "::1")
 
 
@@ -87,4 +89,10 @@ def test_a_bad_network_is_named_by_its_place(text: str) -> None:
 
 
 def test_a_network_written_as_six_that_holds_addresses_of_four_is_found() -> None:
-    assert parse_address("::ffff:192.0.2.1") in Networks.parse(["::ffff:192.0.2.0/120"])
+    networks = Networks.parse(["::ffff:192.0.2.0/120"])
+
+    assert parse_address("::ffff:192.0.2.1") in networks
+    assert parse_address("192.0.2.255") in networks
+    assert parse_address("192.0.1.255") not in networks
+    assert parse_address("192.0.3.0") not in networks
+    assert parse_address("192.0.2.1") in Networks.parse(["::ffff:0:0/96"])

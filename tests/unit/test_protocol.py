@@ -122,6 +122,18 @@ def test_all_findings_are_reported_at_once() -> None:
     ]
 
 
+TWICE: dict[str, tuple[dict[str, str], str]] = {
+    "an upgrade and its settings": ({"Upgrade": "h2c", "HTTP2-Settings": "AAA"}, "protocol.upgrade"),
+    "two ways to another method": ({"X-HTTP-Method": "PUT", "X-Method-Override": "PUT"}, "protocol.method-override"),
+    "mount point and path": ({"Script-Name": "/a", "Path-Info": "/b"}, "protocol.header.mount"),
+}
+
+
+@pytest.mark.parametrize(("headers", "rule"), table(3, TWICE))
+def test_a_rule_that_two_headers_break_is_found_once(headers: dict[str, str], rule: str) -> None:
+    assert rules_of(protocol_says(environ(headers=headers))[0]) == [rule]
+
+
 def test_a_name_that_was_good_once_does_not_make_another_good() -> None:
     layer = Protocol(App())
     good, bad = environ(headers={"X-A": "1"}), environ(**{"HTTP_X_A ": "1"})

@@ -25,6 +25,9 @@ MIXED = Surfaces(
 )
 ALL_API = Surfaces([Surface("api", "api", ("api.test",), ("/",)), Surface("site", "web", ("www.test",))])
 
+SHORT = Surfaces([Surface("api", "api", ("api.test",), ("/v",)), Surface("site", "web", ("www.test",))])
+NARROW = Surfaces([Surface("api", "api", ("api.test",), ("/",)), Surface("site", "web", ("www.test",), ("/pages",))])
+
 PLACED: dict[str, tuple[Surfaces, str, str, str, bool, str | None]] = {
     "the API": (SITE, "api.test", "/v1/items", "api", True, None),
     "the API at its prefix": (SITE, "api.test", "/v1", "api", True, None),
@@ -54,11 +57,13 @@ PLACED: dict[str, tuple[Surfaces, str, str, str, bool, str | None]] = {
     "the server as a whole, on the API's host": (SITE, "api.test", "*", "api", True, "path"),
     "an empty path": (SITE, "app.test", "", "dashboard", False, None),
     "an API that claims every path": (ALL_API, "api.test", "/x", "api", True, None),
+    "an API's path of one letter on the site": (SHORT, "www.test", "/v/a", "site", True, "path"),
+    "a path that only an API of every path claims": (NARROW, "www.test", "/x", "site", True, "path"),
     "the site beside an API that claims every path": (ALL_API, "www.test", "/x", "site", False, None),
 }
 
 
-@pytest.mark.parametrize(("surfaces", "host", "path", "name", "api", "problem"), table(29, PLACED))
+@pytest.mark.parametrize(("surfaces", "host", "path", "name", "api", "problem"), table(31, PLACED))
 def test_a_request_falls_where_its_host_and_path_say(
     surfaces: Surfaces, host: str, path: str, name: str, api: bool, problem: str | None
 ) -> None:

@@ -170,6 +170,17 @@ WRONG = [
         ["TENANT RULE_MODES"],
     ),
     ("a misspelt setting", lambda: Protocol(hello, {"METODS": ["GET"]}), ["PROTOCOL METODS"]),
+    ("no layers at all", lambda: guard(hello, {"LAYERS": []}), ["LAYERS"]),
+    (
+        "a rule stricter than its layer",
+        lambda: guard(hello, {"MODE": "monitor", "PROTOCOL_RULE_MODES": {"protocol.method": "enforce"}}),
+        ["PROTOCOL_RULE_MODES"],
+    ),
+    (
+        "an exception to a rule that is none",
+        lambda: guard(hello, {"EXCEPTIONS": [{"rule": "protocol.metod", "comment": "why"}]}),
+        ["EXCEPTIONS"],
+    ),
     (
         "several, all told at once",
         lambda: guard(hello, {"MOD": "enforce", "PROTOCOL_METHODS": "get", "LAYERS": ["wall"]}),
@@ -178,7 +189,7 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize("row", cases(WRONG, 5))
+@pytest.mark.parametrize("row", cases(WRONG, 8))
 def test_wrong_settings_are_told_at_start(row: Any) -> None:
     _, make, keys = row
     with pytest.raises(ConfigError) as caught:

@@ -1,0 +1,1 @@
+"""Data definitions of released revisions."""
