@@ -212,7 +212,8 @@ def _prefix_of(environ: WSGIEnvironment) -> tuple[str, str]:
     original = environ["werkzeug.proxy_fix.orig"]
     given = str(original.get("SCRIPT_NAME") or "") if isinstance(original, dict) else ""
     mount = str(environ.get("SCRIPT_NAME", ""))
-    prefixes = (prefix.strip() for prefix in str(environ.get("HTTP_X_FORWARDED_PREFIX", "")).split(","))
+    # From the right: what stands left was written by whoever is farther away, the client even.
+    prefixes = (prefix.strip() for prefix in reversed(str(environ.get("HTTP_X_FORWARDED_PREFIX", "")).split(",")))
     return next((prefix for prefix in prefixes if prefix and mount.startswith(prefix)), ""), given
 
 

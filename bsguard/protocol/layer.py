@@ -53,7 +53,7 @@ _HTTPOXY: Final = "HTTP_PROXY"
 @lru_cache(maxsize=4096)
 def _checks(present: frozenset[str], body: bool) -> tuple[Check, ...]:
     """The checks that concern a request with these of the keys, in the order of the tables."""
-    by_key = (check for key, checks in _BY_KEY.items() if key in present for check in checks)
+    by_key = dict.fromkeys(check for key, checks in _BY_KEY.items() if key in present for check in checks)
     return (*_ALWAYS, *by_key, *(_WITH_BODY if body else ()))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from tests.unit.support import table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from bsguard.core.body import Body
 
@@ -308,6 +310,39 @@ def test_a_body_that_cannot_be_kept_is_the_guards_failure_and_still_replayed_who
 
     assert (error.rule, error.code) == ("body.spool", codes.GUARD_FAILED)
     assert request["wsgi.input"].read() == data
+
+
+def test_a_body_is_kept_in_memory_up_to_its_bound_and_then_in_a_file_without_a_name(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
+    body_of(sent(Stream(b"x" * SPOOL_MEMORY_BYTES_MAX), chunked=True), MAX).load(MAX)
+    assert failure(body_of(sent(Stream(b"x" * (SPOOL_MEMORY_BYTES_MAX + 1)), chunked=True), MAX)).rule == "body.spool"
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    body_of(sent(Stream(b"x" * (SPOOL_MEMORY_BYTES_MAX + 1)), chunked=True), MAX).load(MAX)
+
+    assert list(tmp_path.iterdir()) == []
+    assert SPOOL_MEMORY_BYTES_MAX == 64 * 1024
+
+
+@pytest.mark.parametrize("size", [100, 200_000])
+def test_what_is_kept_is_freed_when_the_request_is_over(size: int) -> None:
+    request = sent(Stream(b"x" * size), length=size)
+    view, _ = Request.of(request, Settings())
+    view.body.load(MAX)
+    view.body.rewind(request)
+    kept = request["wsgi.input"]
+    view.close()
+
+    assert kept.closed
+    assert Request.of(request, Settings())[1], "an environ that is used again is another request"
+
+
+def test_a_body_that_nobody_closes_is_freed_without_a_word() -> None:
+    request = sent(Stream(b"x" * 200_000), length=200_000)
+    Request.of(request, Settings())[0].body.load(MAX)
+    request.clear()
+    gc.collect()  # a warning here fails the test
 
 
 def test_another_stream_in_the_environ_is_another_body() -> None:

@@ -6,12 +6,15 @@ import io
 from typing import Any
 
 import pytest
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from bsguard.core.errors import BodyError
 from bsguard.core.request import ENVIRON_KEY, REQUEST_ID_KEY, Request, parse_authority
 from bsguard.core.strict_json import JsonProblem
-from bsguard.testing import environ
+from bsguard.testing import environ, run
 from tests.unit.support import API, SURFACES, request_of, settings_from, table
+
+LONGEST = ".".join(["a" * 62, *["a" * 63] * 3])[:253]
 
 AUTHORITIES: dict[str, tuple[str, tuple[str, int | None] | None]] = {
     "a name": ("api.test", ("api.test", None)),
@@ -25,6 +28,8 @@ AUTHORITIES: dict[str, tuple[str, tuple[str, int | None] | None]] = {
     "an underscore": ("my_host.test", ("my_host.test", None)),
     "the largest port": ("a:65535", ("a", 65535)),
     "the longest label": ("a" * 63 + ".test", ("a" * 63 + ".test", None)),
+    "the longest name and port": (LONGEST + ":65535", (LONGEST, 65535)),
+    "longer than the longest name and port": ("a" + LONGEST + ":65535", None),
     "nothing": ("", None),
     "a port too large": ("a:65536", None),
     "a port of letters": ("a:http", None),
@@ -54,7 +59,7 @@ AUTHORITIES: dict[str, tuple[str, tuple[str, int | None] | None]] = {
 }
 
 
-@pytest.mark.parametrize(("raw", "authority"), table(37, AUTHORITIES))
+@pytest.mark.parametrize(("raw", "authority"), table(39, AUTHORITIES))
 def test_an_authority_is_exactly_one_host_and_perhaps_a_port(
     raw: str, authority: tuple[str, int | None] | None
 ) -> None:
@@ -92,6 +97,20 @@ def test_a_copied_environ_gets_a_view_of_its_own_that_shares_the_facts() -> None
     assert view.shared is request.shared
     assert (request.path, view.path) == ("/a", "/b")
     assert sent[ENVIRON_KEY] is request
+
+
+def test_layers_with_settings_of_their_own_get_a_view_of_their_own() -> None:
+    sent = environ(peer="10.0.0.1", headers={"X-Forwarded-For": "192.0.2.7"})
+    plain, equal, trusting = settings_from(), settings_from(), settings_from(TRUSTED_PROXIES="10.0.0.0/8")
+    first, _ = Request.of(sent, plain)
+    same, _ = Request.of(sent, equal)
+    other, owner = Request.of(sent, trusting)
+
+    assert same is first
+    assert other is not first
+    assert not owner
+    assert other.shared is first.shared
+    assert (first.client.address, other.client.address) == ("10.0.0.1", "192.0.2.7")
 
 
 def test_another_stream_makes_another_body() -> None:
@@ -132,6 +151,36 @@ PATHS: dict[str, tuple[dict[str, Any], str]] = {
 @pytest.mark.parametrize(("keys", "path"), table(6, PATHS))
 def test_the_path_is_decoded_and_whole(keys: dict[str, Any], path: str) -> None:
     assert request_of(environ() | keys).path == path
+
+
+FIXED: dict[str, tuple[dict[str, Any], str, str]] = {
+    "no prefix": ({}, "", "/v1/a"),
+    "no prefix, and a mount point": ({}, "/mnt", "/mnt/v1/a"),
+    "a prefix": ({"X-Forwarded-Prefix": "/app"}, "", "/v1/a"),
+    "a prefix in place of a mount point": ({"X-Forwarded-Prefix": "/app"}, "/mnt", "/mnt/v1/a"),
+    "a prefix that ends in a slash": ({"X-Forwarded-Prefix": "/app/"}, "", "/v1/a"),
+    "a prefix that the client wrote before it": ({"X-Forwarded-Prefix": "/other, /app"}, "", "/v1/a"),
+    "a shorter prefix that the client wrote before it": ({"X-Forwarded-Prefix": "/ap, /app"}, "", "/v1/a"),
+    "a slash that the client wrote before it": ({"X-Forwarded-Prefix": "/, /app"}, "", "/v1/a"),
+    "the API's path as a prefix": ({"X-Forwarded-Prefix": "/v1"}, "", "/v1/a"),
+}
+
+
+@pytest.mark.parametrize(("headers", "mount", "path"), table(9, FIXED))
+def test_a_prefix_that_proxy_fix_puts_in_front_is_not_part_of_the_path(
+    headers: dict[str, str], mount: str, path: str
+) -> None:
+    seen: list[str] = []
+
+    def app(sent: dict[str, Any], start_response: Any) -> list[bytes]:
+        seen.append(request_of(sent).path)
+        seen.append(request_of(dict(sent, SCRIPT_NAME=sent["SCRIPT_NAME"] + "/v1", PATH_INFO="/a")).path)
+        start_response("200 OK", [])
+        return []
+
+    run(ProxyFix(app, x_prefix=1), environ("GET", "/v1/a", headers=headers, SCRIPT_NAME=mount))
+
+    assert seen == [path, path], "the second time below a mount point of the application's own"
 
 
 TARGETS: dict[str, tuple[dict[str, Any], str | None]] = {

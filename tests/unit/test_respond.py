@@ -46,8 +46,12 @@ def test_the_envelope_is_as_documented() -> None:
 @pytest.mark.parametrize(
     ("sent", "settings"),
     table(
-        3,
+        4,
         {
+            "by Accept with parameters": (
+                environ(headers={"Accept": "application/problem+json;a=b;q=0.1, */*;q=0"}),
+                {},
+            ),
             "by Accept": (environ(headers=PROBLEM), {}),
             "by Accept in capitals": (environ(headers={"Accept": "text/html, Application/Problem+JSON;q=0.5"}), {}),
             "by setting": (environ(), {"ERROR_FORMAT": "problem"}),
@@ -67,7 +71,19 @@ def test_problem_details_are_given_where_they_are_asked_for(sent: dict[str, Any]
     }
 
 
-@pytest.mark.parametrize("accept", ["*/*", "application/*", "application/json", ""])
+@pytest.mark.parametrize(
+    "accept",
+    [
+        "*/*",
+        "application/*",
+        "application/json",
+        "",
+        "application/problem+json;q=0",
+        "*/*, application/problem+json; Q=0.000",
+        "x-application/problem+json",
+        "text/html;a=application/problem+json",
+    ],
+)
 def test_a_wildcard_is_no_wish_for_problem_details(accept: str) -> None:
     assert answer(sent=environ(headers={"Accept": accept}))[2]["Content-Type"] == "application/json"
 
@@ -99,6 +115,10 @@ def test_codes_are_one_table_without_doubles() -> None:
         assert 400 <= code.status < 500 or code.status in (503, 505)
         assert code.message
         assert code.when.endswith(".")
+
+
+def test_a_body_too_large_is_answered_in_today_s_words() -> None:
+    assert answer(codes.BODY_TOO_LARGE)[1] == "413 Content Too Large"
 
 
 def test_headers_of_the_finding_and_a_name_for_the_id_are_used() -> None:

@@ -85,10 +85,12 @@ def test_what_is_judged_outside_is_what_was_sent() -> None:
     assert run(stack(hello, Protocol, editing(REQUEST_METHOD="GET")), environ("BREW", "/")).status == 405
 
 
-def test_the_client_stays_who_it_was() -> None:
+@pytest.mark.parametrize("between", [(), (copying,)], ids=["in place", "in a copy"])
+def test_the_client_stays_who_it_was(between: Any) -> None:
     events: list[Any] = []
     layers = [
-        partial(Protocol, emit=events.append),
+        partial(Tenant, emit=events.append),
+        *between,
         editing(REMOTE_ADDR="127.0.0.1", HTTP_X_FORWARDED_FOR="127.0.0.1"),
         partial(Protocol, emit=events.append),
     ]

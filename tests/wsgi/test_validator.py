@@ -13,7 +13,7 @@ import pytest
 from bsguard import Protocol, Tenant, guard, stack
 from bsguard.testing import environ
 from tests.wsgi.requests import ALL, SETTINGS
-from tests.wsgi.support import Breaking, cases, copying, observer, passing, read_body, reader, serve
+from tests.wsgi.support import Breaking, ClientGone, cases, copying, observer, passing, read_body, reader, serve
 
 JSON = {"Content-Type": "application/json"}
 
@@ -108,8 +108,15 @@ def test_refusals_are_made_by_the_letter(method: str, accept: str) -> None:
 
 
 def test_a_breaking_body_is_passed_on_by_the_letter() -> None:
-    request = environ("POST", "/", headers=JSON, chunked=True) | {"wsgi.input": Breaking(b'{"a":')}
-    sent = serve(validator(Protocol(validator(echo), mode="monitor")), request | {"wsgi.errors": io.StringIO()})
+    got: list[bytes] = []
 
-    assert isinstance(sent.error, type(request["wsgi.input"].error))
+    def reading(environ: Any, start_response: Any) -> Any:
+        while True:
+            got.append(environ["wsgi.input"].read(1))
+
+    request = environ("POST", "/", headers=JSON, chunked=True) | {"wsgi.input": Breaking(b'{"a":')}
+    sent = serve(validator(Protocol(validator(reading), mode="monitor")), request | {"wsgi.errors": io.StringIO()})
+
+    assert isinstance(sent.error, ClientGone)
     assert sent.status == 500
+    assert b"".join(got) == b'{"a":'
