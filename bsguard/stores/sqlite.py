@@ -21,12 +21,14 @@ _LOCK_PAUSE_SECONDS: Final = 0.005
 class SQLiteFile:
     """A database file with its schema.
 
-    :meth:`connection` gives the connection of this process; hold :attr:`lock` while using it.
+    :meth:`connection` gives the connection of this process; hold :attr:`lock` while using it. What is not *durable*
+    may be lost by a power cut, never by the end of a process.
     """
 
-    def __init__(self, path: Path, schema: str) -> None:
+    def __init__(self, path: Path, schema: str, *, durable: bool = True) -> None:
         self.path = path
         self._schema = schema
+        self._synchronous = "NORMAL" if durable else "OFF"
         self.lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
         self._inherited: sqlite3.Connection | None = None
@@ -45,9 +47,9 @@ class SQLiteFile:
         try:
             # One worker at a time: the switch to WAL answers "locked" at once, whatever the time-out.
             with self.path.with_suffix(".lock").open("w") as lock:
-                _lock(lock)
+                lock_within(lock)
                 connection.execute("PRAGMA journal_mode = WAL")
-                connection.execute("PRAGMA synchronous = NORMAL")
+                connection.execute(f"PRAGMA synchronous = {self._synchronous}")
                 connection.executescript(self._schema)
         except OSError as error:
             connection.close()
@@ -70,7 +72,7 @@ class SQLiteFile:
         self._inherited, self._connection = self._connection, None
 
 
-def _lock(file: IO[str]) -> None:
+def lock_within(file: IO[str]) -> None:
     """Wait a bounded time for the lock: another worker may have stopped while it held it. Raises OSError."""
     deadline = time.monotonic() + BUSY_MS_MAX / 1000
     while True:

@@ -1,0 +1,1 @@
+"""The limiter layer: how often, by whom, and who has to wait."""

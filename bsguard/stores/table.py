@@ -1,0 +1,154 @@
+"""The bounded table of deadlines, and the steps on it: what all embedded stores share.
+
+The table is set-associative: the first three bytes of a key choose one bucket of a fixed number, and a bucket holds
+eight deadlines. Where a ninth comes, the one that passes first goes: of counters that is the least loaded, so that
+whoever floods the table with keys makes it forget their own idle ones and never a busy one.
+
+A store gives access to its buckets inside one transaction and calls :func:`take`, :func:`settle` or :func:`ban`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Protocol
+
+from bsguard.stores.port import PLACE_BYTES, TAG_BYTES, Taken
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bsguard.stores.port import Ban, Change, Counter
+
+WAYS: Final = 8
+_SLOT_BYTES: Final = TAG_BYTES + 8  # a tag, and a deadline of 64 bits
+BUCKET_BYTES: Final = WAYS * _SLOT_BYTES
+
+
+class Buckets(Protocol):
+    """The buckets within one transaction; LMDB's own transactions have these two methods."""
+
+    def get(self, place: bytes, default: bytes, /) -> bytes:
+        """The bucket; *default* when it was never written."""
+        ...
+
+    def put(self, place: bytes, bucket: bytes, /) -> object:
+        """Replace the bucket."""
+        ...
+
+
+def take(
+    buckets: Buckets, now_us: int, counters: Sequence[Counter], marks: Sequence[bytes], bans: Sequence[Ban]
+) -> Taken:
+    """Check bans, then all counters; charge all that are not over, or none if a hard one is."""
+    held = tuple([find(buckets, key) > now_us for key in marks])
+    for key, unless in bans:
+        until = find(buckets, key)
+        if until > now_us and not any(held[position] for position in unless):
+            return Taken(until, (), (), held, now_us)
+    get = buckets.get
+    loads: list[int] = []
+    over: list[int] = []
+    charges: list[tuple[int, Counter, bytes, int, int]] = []
+    refused = False
+    for position, counter in enumerate(counters):
+        key, (emission, capacity), cost, soft, unless, _, _ = counter
+        if unless and any(held[mark] for mark in unless):
+            loads.append(-1)
+            continue
+        bucket = get(key[:PLACE_BYTES], b"")
+        at = bucket.find(key[PLACE_BYTES:])
+        if at > 0 and at % _SLOT_BYTES:
+            at = _aligned(bucket, key, at)
+        full = emission * capacity
+        load = int.from_bytes(bucket[at + TAG_BYTES : at + _SLOT_BYTES], "little") - now_us if at >= 0 else 0
+        if load < 0:
+            load = 0
+        elif load > full:  # only a clock that was set back leaves more than fits
+            load = full
+        if load + emission * (cost or 1) > full:
+            over.append(position)
+            refused = refused or not soft
+        elif cost:
+            charges.append((position, counter, bucket, at, load + emission * cost))
+        loads.append(load)
+    if not refused:
+        _charge(buckets, now_us, charges, marks, loads)
+    return Taken(0, tuple(over), tuple(loads), held, now_us)
+
+
+def _charge(
+    buckets: Buckets,
+    now_us: int,
+    charges: Sequence[tuple[int, Counter, bytes, int, int]],
+    marks: Sequence[bytes],
+    loads: list[int],
+) -> None:
+    put = buckets.put
+    written: set[bytes] = set()
+    for position, counter, bucket, at, load in charges:
+        key = counter.key
+        place = key[:PLACE_BYTES]
+        loads[position] = load
+        deadline = (now_us + load).to_bytes(8, "little")
+        if at >= 0 and place not in written:
+            put(place, bucket[: at + TAG_BYTES] + deadline + bucket[at + _SLOT_BYTES :])
+        else:  # a new key, or a bucket that this very step has changed
+            _place(buckets, key, deadline)
+        written.add(place)
+        if counter.mark >= 0:
+            set_deadline(buckets, marks[counter.mark], now_us + counter.mark_us)
+
+
+def settle(buckets: Buckets, now_us: int, changes: Sequence[Change], marks: Sequence[tuple[bytes, int]]) -> list[int]:
+    """Apply *changes*, set *marks*; the loads after that."""
+    loads: list[int] = []
+    for key, (emission, capacity), units in changes:
+        full = emission * capacity
+        load = min(max(find(buckets, key) - now_us, 0), full)
+        load = min(max(load + emission * units, 0), full)
+        set_deadline(buckets, key, now_us + load)
+        loads.append(load)
+    for key, lasting_us in marks:
+        set_deadline(buckets, key, now_us + lasting_us)
+    return loads
+
+
+def ban(buckets: Buckets, now_us: int, key: bytes, until_us: int) -> None:
+    """Set a ban, unless a longer one holds; lift it when *until_us* has passed."""
+    if until_us <= now_us or until_us > find(buckets, key):
+        set_deadline(buckets, key, until_us)
+
+
+def find(buckets: Buckets, key: bytes) -> int:
+    """The deadline under *key*; 0 when there is none."""
+    bucket = buckets.get(key[:PLACE_BYTES], b"")
+    at = _aligned(bucket, key, 0)
+    return _deadline(bucket, at) if at >= 0 else 0
+
+
+def set_deadline(buckets: Buckets, key: bytes, deadline: int) -> None:
+    """Put the deadline under *key*, in place of the one that passes first if the bucket is full."""
+    _place(buckets, key, deadline.to_bytes(8, "little"))
+
+
+def _place(buckets: Buckets, key: bytes, deadline: bytes) -> None:
+    place, tag = key[:PLACE_BYTES], key[PLACE_BYTES:]
+    bucket = buckets.get(place, b"")
+    at = _aligned(bucket, key, 0)
+    if at < 0:
+        at = len(bucket)
+        if at >= BUCKET_BYTES:
+            at = min(range(0, BUCKET_BYTES, _SLOT_BYTES), key=lambda start: _deadline(bucket, start))
+    buckets.put(place, bucket[:at] + tag + deadline + bucket[at + _SLOT_BYTES :])
+
+
+def _aligned(bucket: bytes, key: bytes, start: int) -> int:
+    """Where the slot of *key* begins; -1 when there is none. Bytes across two slots may look like its tag."""
+    tag = key[PLACE_BYTES:]
+    at = bucket.find(tag, start)
+    while at > 0 and at % _SLOT_BYTES:
+        at = bucket.find(tag, at + 1)
+    return at
+
+
+def _deadline(bucket: bytes, start: int) -> int:
+    return int.from_bytes(bucket[start + TAG_BYTES : start + _SLOT_BYTES], "little")
