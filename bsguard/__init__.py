@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from bsguard.core.identity import identify as identify
     from bsguard.core.stack import stack as stack
     from bsguard.extension import BSGuard as BSGuard
+    from bsguard.limiter import Limiter as Limiter
     from bsguard.protocol import Protocol as Protocol
     from bsguard.standard import guard as guard
     from bsguard.tenant import Tenant as Tenant
@@ -23,6 +24,7 @@ _HOMES = {
     "BSGuard": "bsguard.extension",
     "BsguardError": "bsguard.core.errors",
     "ConfigError": "bsguard.core.errors",
+    "Limiter": "bsguard.limiter",
     "Protocol": "bsguard.protocol",
     "Tenant": "bsguard.tenant",
     "guard": "bsguard.standard",

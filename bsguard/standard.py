@@ -40,6 +40,7 @@ _log = logging.getLogger("bsguard")
 #: The layers in their standard order, outermost first. Imported when they are used.
 LAYERS: Final[dict[str, str]] = {
     "protocol": "bsguard.protocol:Protocol",
+    "limiter": "bsguard.limiter:Limiter",
     "tenant": "bsguard.tenant:Tenant",
 }
 
@@ -111,7 +112,9 @@ def read_plan(values: Mapping[str, object], *, prefix: str = "") -> Plan:
     events = configs.pop("events")
     problems += _contradictions(settings, prefix)
     problems += _idle_rule_modes(settings, configs, prefix)
-    problems += _idle_exceptions(settings, prefix)
+    problems += _idle_exceptions(settings, configs, prefix)
+    for group, config in configs.items():
+        problems += config.problems(settings, f"{prefix}{group.upper()}_")
     if problems:
         raise ConfigError(problems)
     return Plan(settings, configs, events)
@@ -196,9 +199,10 @@ def _idle_rule_modes(settings: Settings, layers: Mapping[str, LayerConfig], pref
     return problems
 
 
-def _idle_exceptions(settings: Settings, prefix: str) -> list[Problem]:
+def _idle_exceptions(settings: Settings, layers: Mapping[str, LayerConfig], prefix: str) -> list[Problem]:
     """Exceptions to rules that nobody has, which would except nothing."""
     rules = [*CORE_RULES, *(rule for name in LAYERS for rule in layer_class(name).rules)]
+    rules += [rule for config in layers.values() for rule in config.rule_ids]
     problems: list[Problem] = []
     for exemption in settings.exceptions:
         if exemption.rule and not fnmatch.filter(rules, exemption.rule):

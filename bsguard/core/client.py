@@ -113,7 +113,7 @@ def client_of(arrival: Arrival, trusted: Networks) -> Client:
         near = address is None or address.is_loopback or address.is_private
         return Client(
             address=_text(address),
-            key=_key(address),
+            key=key_of(address),
             https=arrival.https,
             local=not arrival.forwarding and not declared and address is not None and address.is_loopback,
             undeclared_proxy=arrival.forwarding and near,
@@ -131,7 +131,7 @@ def client_of(arrival: Arrival, trusted: Networks) -> Client:
     said = arrival.forwarded_proto.rpartition(",")[2].strip().lower()
     return Client(
         address=_text(client),
-        key=_key(client),
+        key=key_of(client),
         https=said == "https" if arrival.forwarded_proto else arrival.https,
         local=False,
         undeclared_proxy=False,
@@ -165,7 +165,8 @@ def _text(address: Address | None) -> str:
     return "unknown" if address is None else str(address)
 
 
-def _key(address: Address | None) -> str:
+def key_of(address: Address | None) -> str:
+    """What limits and bans count *address* by: itself, or the /64 of an IPv6 address."""
     if isinstance(address, ipaddress.IPv6Address):
         return str(ipaddress.IPv6Network((int(address) >> _IPV6_NETWORK_BITS << _IPV6_NETWORK_BITS, 64)))
     return _text(address)

@@ -27,7 +27,7 @@ class Code:
         return GROUPS[self.id[3:5]]
 
 
-GROUPS: Final = {"10": "tenant", "11": "protocol", "19": "guard"}
+GROUPS: Final = {"10": "tenant", "11": "protocol", "13": "limiter", "19": "guard"}
 
 # 10: tenant
 RESTRICTED: Final = Code(
@@ -153,6 +153,37 @@ INVALID_JSON: Final = Code(
     "The body is not valid JSON",
     "The body is not strict JSON: syntax, UTF-8, duplicate keys, non-finite numbers or depth.",
 )
+
+# 13: limiter
+RATE_LIMITED: Final = Code(
+    "BSE1301",
+    429,
+    "rate_limited",
+    "Too many requests",
+    "A limit is used up; `Retry-After` says when there is room again.",
+)
+TOO_MANY_AT_ONCE: Final = Code(
+    "BSE1302",
+    429,
+    "too_many_at_once",
+    "Too many requests at the same time",
+    "As many requests as allowed are in progress; wait for one to end.",
+)
+TOO_MANY_CREDENTIALS: Final = Code(
+    "BSE1303",
+    429,
+    "too_many_credentials",
+    "Too many failed authentication attempts",
+    "More credentials were tried than may be wrong; one that was accepted before is not concerned.",
+)
+BANNED: Final = Code(
+    "BSE1304",
+    429,
+    "temporarily_banned",
+    "Temporarily blocked after failed authentication attempts",
+    "The client is banned for a while; `Retry-After` says for how long.",
+)
+BLOCKED: Final = Code("BSE1305", 403, "blocked", "Access denied", "The client was banned by hand.")
 
 # 19: the guard itself
 GUARD_FAILED: Final = Code(

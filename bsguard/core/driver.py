@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from bsguard.core import codes
 from bsguard.core.errors import BodyError
-from bsguard.core.exchange import Exchange
+from bsguard.core.exchange import Exchange, missing
 from bsguard.core.reporting import Reporter
 from bsguard.core.request import Request
 from bsguard.core.respond import refusal
@@ -129,6 +129,8 @@ class Driver:
             for key in verdict.remove:
                 request.environ.pop(key, None)
             self._reporter.stripped(layer.name, verdict.remove, request, layer.emit)
+        if verdict.respond:
+            request.shared.respond += verdict.respond
         denial: Denial | None = None
         for finding in verdict.findings:
             ruling = layer.policy.rule_on(finding, request)
@@ -150,6 +152,7 @@ class Driver:
         finding = denial.finding
         close = recognise(request.environ).honours_close
         status, headers, body = refusal(request, finding.code, finding.headers, close=close)
+        headers += missing(request.shared.respond, headers)
         start_response(status, headers)
         finish = self._finish_owned if owner else self._observe
         finish(request, finding.code.status, headers)

@@ -157,12 +157,39 @@ class ProxyUndeclared(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BanSet(Event):
+    """A client was banned, or would have been if the rule enforced."""
+
+    name: ClassVar[str] = "ban.set"
+    level: ClassVar[int] = logging.WARNING
+    #: The request that was one too many; empty for a ban set by hand.
+    request_id: str
+    #: Whom: ``client 203.0.113.7``, ``network 203.0.113.0/24`` or ``identity …``.
+    subject: str
+    author: str
+    reason: str
+    #: For how long; 0 for good.
+    seconds: int
+    #: ``banned`` or ``would_ban``.
+    action: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BanLifted(Event):
+    """A ban was deleted before it expired."""
+
+    name: ClassVar[str] = "ban.lifted"
+    subject: str
+    author: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StateDegraded(Event):
     """Said once: something cannot be stored, and what is lost by that."""
 
     name: ClassVar[str] = "state.degraded"
     level: ClassVar[int] = logging.WARNING
-    #: What: ``state_dir``, ``events``, ``overrides``, ``secret``.
+    #: What: ``state_dir``, ``events``, ``overrides``, ``secret``, ``store``.
     part: str
     lost: str
     #: Type of the error and what the operator can do.
@@ -183,6 +210,8 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     RequestFinished,
     ServerRecognised,
     ProxyUndeclared,
+    BanSet,
+    BanLifted,
     StateDegraded,
 )
 

@@ -17,11 +17,18 @@ if TYPE_CHECKING:
     ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
 
 
+def missing(own: Iterable[tuple[str, str]], headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Those of our *own* headers that are not among the answer's; what the application says of itself stands."""
+    there = {name.lower() for name, _ in headers}
+    return [(name, value) for name, value in own if name.lower() not in there]
+
+
 class Exchange:
     """One response on its way out.
 
     It is the iterable that the server gets: it has no length, whatever it wraps, and its ``close`` calls *finish* once
-    with status and headers of the answer. An *owner* adds the request id to the headers.
+    with status and headers of the answer. An *owner* adds the request id to the headers, and what verdicts
+    want there.
     """
 
     __slots__ = ("_chunks", "_finish", "_headers", "_owner", "_request", "_start_response", "_status")
@@ -41,9 +48,9 @@ class Exchange:
         """The ``start_response`` that the application gets."""
         sent = headers
         if self._owner:
-            name = self._request.settings.request_id_header
-            if name.lower() not in [key.lower() for key, _ in headers]:
-                sent = [*headers, (name, self._request.id)]
+            request = self._request
+            own = ((request.settings.request_id_header, request.id), *request.shared.respond)
+            sent = [*headers, *missing(own, headers)]
         arguments = (status, sent) if exc_info is None else (status, sent, exc_info)
         write = self._start_response(*arguments)
         self._status, self._headers = status, headers  # only now: a start that comes too late raises

@@ -49,6 +49,15 @@ class LayerConfig:
         readers.one_of("closed", "open"),
     )
 
+    @property
+    def rule_ids(self) -> tuple[str, ...]:
+        """Ids of rules that the operator has written, besides the layer's own."""
+        return ()
+
+    def problems(self, settings: Settings, prefix: str) -> Iterable[Problem]:  # noqa: ARG002  most layers have none
+        """What of these settings contradicts itself or the global ones; *prefix* stands before the keys."""
+        return ()
+
 
 C = TypeVar("C", bound=LayerConfig)
 
@@ -67,6 +76,8 @@ class Layer(Generic[C]):
     config_class: ClassVar[type[LayerConfig]] = LayerConfig
     #: Ids of the layer's rules, each with what it refuses.
     rules: ClassVar[Mapping[str, str]] = {}
+    #: Whether the layer counts in a shared store, which it then takes as ``store=``.
+    uses_store: ClassVar[bool] = False
     driver: Driver
 
     def __init__(
@@ -89,11 +100,13 @@ class Layer(Generic[C]):
         else:
             prefix = f"{self.name.upper()} "
             self.config = cast("C", read_settings(self.config_class, config or {}, problems, prefix=prefix))
+            problems += self.config.problems(self.settings, prefix)
         if problems:
             raise ConfigError(problems)
         self.mode: Mode = mode or self.config.mode or "enforce"
         self.clock = clock
         self.emit = emit
+        self.overrides = overrides
         rule_modes = getattr(self.config, "rule_modes", ())
         self.policy = Policy(self.mode, rule_modes, self.settings.exceptions, overrides, clock)
         self.prepare()

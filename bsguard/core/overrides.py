@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from bsguard.core.errors import StateUnusable
+
 Kind = Literal["exception", "ban", "rule_action"]
 
 
@@ -28,10 +30,14 @@ class Override:
 
 
 class Overrides(Protocol):
-    """The table as layers see it: they only read."""
+    """The table as layers see it: they read it, and the limiter adds its bans."""
 
     def active(self, kind: Kind, now: float, /) -> tuple[Override, ...]:
         """The entries of *kind* that have not expired, oldest first. Cheap: polled, not read at each call."""
+        ...
+
+    def add(self, override: Override, /) -> int:
+        """Add an entry durably and return its id; raises :class:`~bsguard.core.errors.StateUnusable`."""
         ...
 
 
@@ -43,6 +49,10 @@ class NoOverrides:
     def active(self, _kind: Kind, _now: float, /) -> tuple[Override, ...]:
         """Always empty."""
         return ()
+
+    def add(self, _override: Override, /) -> int:
+        """There is no table to add to."""
+        raise StateUnusable("there is no overrides table, because there is no state directory")
 
 
 NO_OVERRIDES = NoOverrides()

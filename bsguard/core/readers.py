@@ -63,6 +63,13 @@ def one_of(*choices: str) -> Callable[[object], str]:
     return read
 
 
+def method(value: object) -> str:
+    """The name of a method."""
+    if isinstance(value, str) and value.isascii() and value.isalpha() and value.isupper():
+        return value
+    raise Wanted("a method in capitals")
+
+
 def header_name(value: object) -> str:
     """The name of an HTTP header."""
     if isinstance(value, str) and TOKEN.fullmatch(value):

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bsguard.core import events
 from bsguard.core.events import printable, wanted
-from bsguard.core.secrets import Secrets, keyed_hash
 from bsguard.core.wire import recognise
 
 if TYPE_CHECKING:
@@ -39,7 +38,6 @@ class Reporter:
         self._emit = emit
         self._clock = clock
         self._region = settings.region
-        self._identity_key = next(iter(Secrets(settings.secret_keys).derive("identity")), None)
         self._recognised = False
         self._proxy_said = False
         #: Events that a sink refused by raising.
@@ -131,12 +129,8 @@ class Reporter:
             "method": printable(request.method),
             "path": printable(request.path),
             "client": request.client.address,
-            "identity": self._identity(request),
+            "identity": request.identity,
             "account": request.shared.account or "",
             "surface": placement.surface.name if placement.surface else "",
             "region": self._region,
         }
-
-    def _identity(self, request: Request) -> str:
-        authorization = request.header("HTTP_AUTHORIZATION")
-        return keyed_hash(self._identity_key, authorization) if authorization and self._identity_key else ""

@@ -12,13 +12,14 @@ import ipaddress
 import os
 import time
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from bsguard.core import strict_json
 from bsguard.core.body import Body
 from bsguard.core.client import arrival_of, client_of, is_trusted, peer_of
 from bsguard.core.grammar import HOST, REQUEST_ID
 from bsguard.core.media import parse_media_type
+from bsguard.core.secrets import identity_key, keyed_hash
 from bsguard.core.surfaces import UNPLACED
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
     from bsguard.core.client import Arrival
+    from bsguard.core.layer import Layer
     from bsguard.core.media import MediaType
     from bsguard.core.settings import Settings
     from bsguard.core.surfaces import Placement
@@ -44,7 +46,18 @@ _AUTHORITY_CHARS_MAX: Final = 253 + len(":65535")  # RFC 1035 §2.3.4
 class Shared:
     """What belongs to the request itself, whatever becomes of its environ: one object for all its views."""
 
-    __slots__ = ("account", "arrival", "bodies", "cost_us", "id", "prefix", "refused_by", "started_ns")
+    __slots__ = (
+        "account",
+        "arrival",
+        "bodies",
+        "cost_us",
+        "id",
+        "kept",
+        "prefix",
+        "refused_by",
+        "respond",
+        "started_ns",
+    )
 
     def __init__(self, request_id: str, arrival: Arrival) -> None:
         self.id = request_id
@@ -58,6 +71,10 @@ class Shared:
         self.account: str | None = None
         #: The layer that refused the request; empty while none has.
         self.refused_by = ""
+        #: What layers keep between their phases, each under itself.
+        self.kept: dict[Layer[Any], Any] = {}
+        #: Headers that verdicts want in the answer.
+        self.respond: tuple[tuple[str, str], ...] = ()
         #: Microseconds that judging took, once it is done.
         self.cost_us = 0
         self.started_ns = time.perf_counter_ns()
@@ -145,6 +162,15 @@ class Request:
         """The host name in lower case, without port and final dot; empty when absent or malformed."""
         authority = parse_authority(self.header("HTTP_HOST"))
         return authority[0] if authority else ""
+
+    @property
+    def identity(self) -> str:
+        """Keyed hash of the Authorization header, 16 hexadecimal digits; empty without credentials or secret."""
+        authorization = self.header("HTTP_AUTHORIZATION")
+        if not authorization:
+            return ""
+        key = identity_key(self.settings.secret_keys)
+        return keyed_hash(key, authorization) if key is not None else ""
 
     @property
     def media_type(self) -> MediaType | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 _IDENTITY_BYTES = 8
 
@@ -21,6 +22,12 @@ class Secrets:
             hmac.new(key.encode("utf-8"), b"bsguard:" + label.encode("utf-8"), hashlib.sha256).digest()
             for key in self.keys
         )
+
+
+@lru_cache(maxsize=16)
+def identity_key(keys: tuple[str, ...]) -> bytes | None:
+    """The key under which identities are hashed; None without secrets."""
+    return next(iter(Secrets(keys).derive("identity")), None)
 
 
 def keyed_hash(key: bytes, text: str) -> str:

@@ -42,6 +42,19 @@ class Settings:
         "Default: `bsguard` in Flask's instance folder, or `.bsguard` in the working directory.",
         readers.folder,
     )
+    store: str = setting(
+        "local",
+        "Where counters and bans are kept: `local` (shared by the workers of this machine), `sqlite` or "
+        "`sqlite:///PATH`, `redis://…`, `rediss://…` or `valkey://…` (shared by several machines), `memory` (this "
+        "process alone).",
+        readers.store_url,
+        secret=True,
+    )
+    store_prefix: str = setting(
+        "bsguard",
+        "What the keys in a Redis or Valkey store begin with; applications that share one need different prefixes.",
+        readers.store_prefix,
+    )
     secret_keys: tuple[str, ...] = setting(
         (),
         "Secrets, newest first; each use derives its own key. Default: one made and kept in the state directory.",

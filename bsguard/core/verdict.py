@@ -35,11 +35,13 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A layer's decision: findings (none means allow) and the environ keys to remove before the next layer."""
+    """A layer's decision: findings (none means allow), what to remove from the environ, what to add to the answer."""
 
     findings: tuple[Finding, ...] = ()
     #: Keys of the environ, such as ``HTTP_X_ACCOUNT_ID``. Removed in every mode but ``off``.
     remove: tuple[str, ...] = ()
+    #: Response headers to add to whatever answer the request gets, where that has none of the name.
+    respond: tuple[tuple[str, str], ...] = ()
 
 
 #: Nothing found, nothing to edit: the common answer allocates nothing.

@@ -20,14 +20,8 @@ PathForm = Literal["double-slash", "encoded-slash", "double-escape"]
 PATH_FORMS: Final[tuple[PathForm, ...]] = ("double-slash", "encoded-slash", "double-escape")
 
 
-def _method(value: object) -> str:
-    if isinstance(value, str) and value.isascii() and value.isalpha() and value.isupper():
-        return value
-    raise Wanted("a method in capitals")
-
-
 def _methods(value: object) -> tuple[str, ...]:
-    methods = readers.many(_method, "a list of methods")(value)
+    methods = readers.many(readers.method, "a list of methods")(value)
     if not methods:
         raise Wanted("one method at least")
     return methods
@@ -67,7 +61,7 @@ class ProtocolConfig(LayerConfig):
     body_methods: tuple[str, ...] = setting(
         ("POST", "PUT", "PATCH"),
         "Methods that may carry a body.",
-        readers.many(_method, "a list of methods"),
+        readers.many(readers.method, "a list of methods"),
     )
     content_types: tuple[tuple[PathPattern, tuple[str, ...]], ...] = setting(
         (),

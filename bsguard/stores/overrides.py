@@ -42,7 +42,8 @@ POLL_SECONDS: Final = 1.0
 #: How long a table that cannot be read is left alone: each try may cost a request the busy time-out.
 _RETRY_SECONDS: Final = 30.0
 
-#: Entries that one table may hold; each worker keeps them in memory.
+#: Entries of one kind that the table may hold; each worker keeps them in memory. Bans that clients bring upon
+#: themselves can so never take the room of an exception.
 ENTRIES_MAX: Final = 10_000
 
 
@@ -61,7 +62,10 @@ class SQLiteOverrides:
         self._next_expiry = float("inf")
 
     def add(self, override: Override) -> int:
-        """Add an entry durably and return its id. Raises :class:`~bsguard.core.errors.StateUnusable`."""
+        """Add an entry durably and return its id; entries of its kind that have expired go.
+
+        Raises :class:`~bsguard.core.errors.StateUnusable`.
+        """
         row = (
             override.kind,
             json.dumps(override.value),
@@ -73,13 +77,16 @@ class SQLiteOverrides:
         try:
             with self._file.lock:
                 connection = self._file.connection()
+                connection.execute(
+                    "DELETE FROM overrides WHERE kind = ? AND expires <= ?", (override.kind, override.created)
+                )
                 cursor = connection.execute(
                     "INSERT INTO overrides (kind, value, author, comment, created, expires)"
-                    " SELECT ?, ?, ?, ?, ?, ? WHERE (SELECT count(*) FROM overrides) < ?",
-                    (*row, ENTRIES_MAX),
+                    " SELECT ?, ?, ?, ?, ?, ? WHERE (SELECT count(*) FROM overrides WHERE kind = ?) < ?",
+                    (*row, override.kind, ENTRIES_MAX),
                 )
                 if cursor.rowcount == 0:
-                    raise StateUnusable(f"{self._file.path} holds {ENTRIES_MAX} entries; delete some first")
+                    raise StateUnusable(f"{self._file.path} holds {ENTRIES_MAX} entries of this kind; delete some first")
                 self._polled = float("-inf")
                 return int(cursor.lastrowid or 0)
         except sqlite3.Error as error:

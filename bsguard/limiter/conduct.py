@@ -1,0 +1,144 @@
+"""A client's conduct: the credentials it presents, the paths it looks for, and the ban that follows from them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from bsguard.core import codes
+from bsguard.core.errors import StateUnusable
+from bsguard.core.events import BanSet, StateDegraded
+from bsguard.core.verdict import Finding
+from bsguard.limiter.bans import client_subject
+from bsguard.limiter.credentials import Credentials
+from bsguard.limiter.probing import Probing
+from bsguard.limiter.step import SECOND_US, named
+from bsguard.stores.port import Ban, Counter, Rate
+
+if TYPE_CHECKING:
+    from bsguard.core.driver import ResponseHead
+    from bsguard.core.events import Emit
+    from bsguard.core.request import Request
+    from bsguard.limiter.bans import BanBook
+    from bsguard.limiter.config import LimiterConfig
+    from bsguard.limiter.credentials import Presented
+    from bsguard.limiter.step import Stance, Step, Who
+    from bsguard.stores.port import Keys, Store, Taken
+
+#: Bans in a row after which the next is no longer.
+_LEVELS_MAX: Final = 20
+
+BANNED: Final = Finding(
+    "limiter.ban.automatic", codes.BANNED, "the client is banned, because too many of its credentials were refused"
+)
+
+
+class Watched(NamedTuple):
+    """What was asked about a client's conduct in one request."""
+
+    client: str
+    presented: Presented | None
+    #: Name of the probing counter; empty when probing is switched off.
+    probing: str
+    #: Whether a ban enforces.
+    ban_hard: bool
+
+
+class Conduct:
+    """Watches clients one by one."""
+
+    def __init__(self, config: LimiterConfig, keys: Keys, bans: BanBook, emit: Emit) -> None:
+        self._config = config
+        self._keys = keys
+        self._bans = bans
+        self._emit = emit
+        self._credentials = Credentials(config, keys)
+        self._probing = Probing(config, keys)
+        self._offences = Rate(config.ban_seconds_max * SECOND_US, _LEVELS_MAX)
+        self._said_unkept = False
+
+    def plan(self, request: Request, step: Step, who: Who, stance: Stance) -> Watched:
+        """Add what the store is to be asked to *step*."""
+        presented = self._credentials.plan(request, step, who, stance) if who.credential else None
+        known = (presented.known_at,) if presented is not None else ()
+        ban_hard = stance(BANNED, request)
+        if ban_hard is not None:
+            step.bans.append(Ban(ban_key(self._keys, who.client, hard=ban_hard), known))
+        probing = self._probing.plan(request, step, who, known, stance)
+        return Watched(who.client, presented, probing, bool(ban_hard))
+
+    def observe(
+        self,
+        request: Request,
+        response: ResponseHead,
+        store: Store,
+        watched: Watched,
+        step: Step,
+        taken: Taken,
+        now: float,
+    ) -> None:
+        """Draw the consequences of the application's answer."""
+        now_us = int(now * SECOND_US)
+        presented = watched.presented
+        refused = self._credentials.refused(request, response)
+        if presented is not None and refused:
+            if self._credentials.fail(store, now_us, presented, step, taken):
+                self._ban(request, store, now, watched)
+        elif presented is not None:
+            accepted = self._credentials.accepted(request, response)
+            self._credentials.give_back(store, now_us, presented, step, taken, accepted=accepted)
+        known = presented is not None and taken.marks[presented.known_at]
+        if watched.probing and not known and self._probing.missed(response):
+            self._probing.count(store, now_us, request, watched.probing, watched.client)
+
+    def _ban(self, request: Request, store: Store, now: float, watched: Watched) -> None:
+        """Ban the client, longer each time; only one of several workers that come to it at once does so."""
+        hard = watched.ban_hard
+        base = self._config.ban_seconds
+        counter = Counter(
+            self._keys.counter(named("offences", hard=hard), watched.client),
+            self._offences,
+            soft=True,
+            unless=(0,),
+            mark=0,
+            mark_us=base * SECOND_US,
+        )
+        taken = store.take(int(now * SECOND_US), (counter,), (just_banned_key(self._keys, watched.client, hard=hard),))
+        if taken.loads_us[0] < 0:
+            return
+        level = -(-taken.loads_us[0] // self._offences.emission_us)
+        seconds = min(base * 2 ** (level - 1), self._config.ban_seconds_max)
+        until_us = taken.now_us + seconds * SECOND_US
+        store.ban(taken.now_us, ban_key(self._keys, watched.client, hard=hard), until_us)
+        if hard:
+            self._record(watched.client, now, seconds)
+        action = "banned" if hard else "would_ban"
+        self._emit(
+            BanSet(
+                time=now,
+                request_id=request.id,
+                subject=client_subject(watched.client),
+                author="bsguard",
+                reason=BANNED.reason,
+                seconds=seconds,
+                action=action,
+            )
+        )
+
+    def _record(self, client: str, now: float, seconds: float) -> None:
+        try:
+            self._bans.record(client_subject(client), BANNED.reason, now, seconds)
+        except StateUnusable as error:
+            if not self._said_unkept:
+                self._said_unkept = True
+                lost = "automatic bans hold in the store only, and are not listed"
+                self._emit(StateDegraded(time=now, part="overrides", lost=lost, reason=str(error)))
+
+
+def ban_key(keys: Keys, client: str, *, hard: bool = True) -> bytes:
+    """The key of the ban on a client."""
+    return keys.ban(named(client_subject(client), hard=hard))
+
+
+def just_banned_key(keys: Keys, client: str, *, hard: bool = True) -> bytes:
+    """The key of the mark that a client has just been banned."""
+    return keys.mark(named("banned", hard=hard), client)

@@ -1,0 +1,37 @@
+"""``RateLimit-Policy``, ``RateLimit`` (draft-ietf-httpapi-ratelimit-headers) and ``Retry-After`` (RFC 9110 §10.2.3)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bsguard.limiter.step import SECOND_US
+
+if TYPE_CHECKING:
+    from bsguard.limiter.step import Charge, Limit, Step
+    from bsguard.stores.port import Taken
+
+
+def quota_headers(step: Step, taken: Taken) -> tuple[tuple[str, str], ...]:
+    """The limits that clients are told of, and what is left of them; empty when there are none."""
+    shown = [
+        (charge, taken.loads_us[position], position in taken.over)
+        for position, charge in enumerate(step.charges)
+        if charge.limit.shown and not charge.counter.soft
+    ]
+    if not shown:
+        return ()
+    return (
+        ("RateLimit-Policy", ", ".join([_policy(charge.limit) for charge, _, _ in shown])),
+        ("RateLimit", ", ".join([_state(*one) for one in shown])),
+    )
+
+
+def _policy(limit: Limit) -> str:
+    seconds = -(-limit.rate.emission_us * limit.rate.capacity // SECOND_US)
+    return f'"{limit.name}";q={limit.rate.capacity};w={seconds}'
+
+
+def _state(charge: Charge, load_us: int, over: bool) -> str:
+    """What is left, and in how many seconds there is more: all of it, or room for this request where there is none."""
+    seconds = charge.wait_seconds(load_us) if over else -(-load_us // SECOND_US)
+    return f'"{charge.limit.name}";r={0 if over else charge.limit.left(load_us)};t={seconds}'

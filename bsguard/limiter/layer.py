@@ -1,0 +1,157 @@
+"""The limiter layer: one call to the store before a request, and another after it when its answer has consequences."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import secrets
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from bsguard.core import codes
+from bsguard.core.events import StateDegraded
+from bsguard.core.layer import Layer
+from bsguard.core.networks import parse_address
+from bsguard.core.secrets import Secrets
+from bsguard.core.verdict import ALLOW, Finding, Verdict
+from bsguard.limiter.bans import BanBook, client_subject
+from bsguard.limiter.conduct import BANNED, Conduct
+from bsguard.limiter.config import LimiterConfig
+from bsguard.limiter.headers import quota_headers
+from bsguard.limiter.rates import Rates
+from bsguard.limiter.rules import RULES
+from bsguard.limiter.step import SECOND_US, Step, Who
+from bsguard.limiter.subjects import credential_of, site_of, unplaceable
+from bsguard.stores.memory import MemoryStore
+from bsguard.stores.port import Keys
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+    from bsguard.core.driver import ResponseHead
+    from bsguard.core.request import Request
+    from bsguard.limiter.conduct import Watched
+    from bsguard.stores.port import Store, Taken
+
+
+class Kept(NamedTuple):
+    """What the layer keeps of a request until its answer is complete."""
+
+    step: Step
+    taken: Taken
+    #: Positions of the counters of what is in flight.
+    in_flight: tuple[int, ...]
+    watched: Watched | None
+
+
+class Limiter(Layer[LimiterConfig]):
+    """Refuses what comes too often, and bans clients whose credentials the application keeps refusing.
+
+    *store* is where it counts: :func:`bsguard.guard` gives it one that all workers share. A layer by itself that is
+    given none counts in this process alone.
+    """
+
+    name: ClassVar[str] = "limiter"
+    config_class = LimiterConfig
+    rules = RULES
+    uses_store: ClassVar[bool] = True
+
+    def __init__(self, app: WSGIApplication, config: Any = None, *, store: Store | None = None, **common: Any) -> None:
+        self.store: Store = MemoryStore() if store is None else store
+        super().__init__(app, config, **common)
+
+    def prepare(self) -> None:
+        """Limits and their findings are made once."""
+        config = self.config
+        keys = Keys(Secrets(self.settings.secret_keys or (secrets.token_hex(32),)))
+        self._bans = BanBook(self.overrides)
+        self._rates = Rates(config, keys)
+        self._conduct = Conduct(config, keys, self._bans, self.emit)
+        self._credential_keys = tuple("HTTP_" + name.upper().replace("-", "_") for name in config.credential_headers)
+        self._said_alone = False
+
+    def inspect_head(self, request: Request) -> Verdict:
+        """All limits and bans of the request, in one step."""
+        now = self.clock.now()
+        self._say_if_alone(request, now)
+        who = self._who(request)
+        entry = None if who.exempt else self._bans.entry_for(request, now)
+        found: list[Finding] = []
+        if entry is not None and not entry.automatic:
+            found.append(Finding("limiter.ban.manual", codes.BLOCKED, f"banned by hand, entry {entry.override.id}"))
+            if self._stance(found[0], request):
+                return Verdict(tuple(found))
+        automatic = (entry.override.expires or math.inf) if entry is not None and entry.automatic else 0.0
+        subject = client_subject(who.client)
+        if who.watched and not who.credential and self._stance(BANNED, request):
+            until = automatic or self._bans.recent(subject, now)
+            if until:
+                return Verdict((*found, _banned(until - now)))
+        step = Step()
+        in_flight = self._rates.plan(request, step, who, self._stance)
+        watched = self._conduct.plan(request, step, who, self._stance) if who.watched else None
+        if not step.charges and not step.bans:
+            return Verdict(tuple(found)) if found else ALLOW
+        counters = [charge.counter for charge in step.charges]
+        taken = self.store.take(int(now * SECOND_US), counters, step.marks, step.bans)
+        request.shared.kept[self] = Kept(step, taken, in_flight, watched)
+        if taken.banned_until_us:
+            self._bans.remember(subject, taken.banned_until_us / SECOND_US, now)
+            return Verdict((*found, _banned((taken.banned_until_us - taken.now_us) / SECOND_US)))
+        if automatic and watched is not None and not (watched.presented and taken.marks[watched.presented.known_at]):
+            return Verdict((*found, _banned(automatic - now)))  # the store has lost it, the table has not
+        return self._verdict(found, step, taken)
+
+    def observe(self, request: Request, response: ResponseHead) -> None:
+        """Give places back, and draw the consequences of the application's answer."""
+        kept: Kept | None = request.shared.kept.pop(self, None)
+        if kept is None or response.refused_by == self.name:
+            return
+        now = self.clock.now()
+        back = kept.step.given_back(kept.taken, kept.in_flight)
+        if back:
+            self.store.settle(int(now * SECOND_US), back)
+        if kept.watched is not None and not kept.taken.banned_until_us:
+            self._conduct.observe(request, response, self.store, kept.watched, kept.step, kept.taken, now)
+
+    def _who(self, request: Request) -> Who:
+        client = request.client
+        exempt = bool(self.config.exempt_networks) and parse_address(client.address) in self.config.exempt_networks
+        nobody = unplaceable(request)
+        return Who(
+            client=client.key,
+            site=site_of(client.address) if ":" in client.address else "",
+            credential=credential_of(request, self._credential_keys),
+            exempt=exempt,
+            nobody=nobody,
+            watched=self.config.defaults and not (exempt or nobody or client.local),
+        )
+
+    def _stance(self, finding: Finding, request: Request) -> bool | None:
+        """Whether *finding* would refuse; None when its rule is switched off."""
+        outcome = self.policy.rule_on(finding, request).outcome
+        return None if outcome == "ignore" else outcome == "refuse"
+
+    def _verdict(self, found: list[Finding], step: Step, taken: Taken) -> Verdict:
+        """What is over its limit, and the headers that say what is left."""
+        headers = quota_headers(step, taken) if self.config.headers else ()
+        over = [(step.charges[position], taken.loads_us[position]) for position in taken.over]
+        if over:
+            wait = ("Retry-After", str(max(charge.wait_seconds(load) for charge, load in over)))
+            found += [dataclasses.replace(charge.finding, headers=(wait,)) for charge, _ in over]
+        return Verdict(tuple(found), respond=headers) if found or headers else ALLOW
+
+    def _say_if_alone(self, request: Request, now: float) -> None:
+        """Say once when several workers each count for themselves."""
+        if self._said_alone or self.store.reach != "process":
+            return
+        if request.environ.get("wsgi.multiprocess"):
+            self._said_alone = True
+            lost = "every worker counts for itself, so clients may send the limit times the number of workers"
+            remedy = 'the store is "memory"; set BSGUARD_STORE to "local", or give the layer a store'
+            self.emit(StateDegraded(time=now, part="store", lost=lost, reason=remedy))
+
+
+def _banned(seconds: float) -> Finding:
+    """The finding for a ban that holds *seconds* more."""
+    wait = () if math.isinf(seconds) else (("Retry-After", str(max(1, math.ceil(seconds)))),)
+    return dataclasses.replace(BANNED, headers=wait)

@@ -1,0 +1,106 @@
+"""What one request asks of the store: counters, marks and bans, gathered by several parts and taken in one call."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from bsguard.stores.port import Change
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bsguard.core.request import Request
+    from bsguard.core.verdict import Finding
+    from bsguard.stores.port import Ban, Counter, Rate, Taken
+
+    #: Whether a finding would refuse the request: False if it would only be reported, None if it is switched off.
+    Stance = Callable[[Finding, Request], bool | None]
+
+SECOND_US: Final = 1_000_000
+
+#: What is counted while a rule only reports has names of its own, so that nothing of it is ever enforced.
+_REPORTED: Final = "monitor "
+
+
+class Who(NamedTuple):
+    """The client of a request, as far as limits go by it."""
+
+    #: What the store calls it: the address, or the /64 of an IPv6 address.
+    client: str
+    #: The /48 of an IPv6 address; empty for any other.
+    site: str
+    #: The credential that it presents; empty without one.
+    credential: str
+    #: In a network that is neither limited by address nor banned.
+    exempt: bool
+    #: The address stands for everybody, so that what goes by it can only be reported.
+    nobody: bool
+    #: Whether its conduct is watched: its credentials, what it looks for, bans.
+    watched: bool
+
+
+class Limit(NamedTuple):
+    """A counter that may refuse: what it is called, how fast it drains, and what is found when it is full."""
+
+    name: str
+    rate: Rate
+    finding: Finding
+    #: Whether clients are told of it in ``RateLimit`` and ``RateLimit-Policy``.
+    shown: bool = False
+
+    def left(self, load_us: int) -> int:
+        """Units that still fit."""
+        return max(0, (self.rate.emission_us * self.rate.capacity - load_us) // self.rate.emission_us)
+
+
+class Charge(NamedTuple):
+    """One counter of a step, and the limit that it belongs to."""
+
+    limit: Limit
+    counter: Counter
+    #: What is found when it is full: the limit's finding, or the same one that can only report.
+    finding: Finding
+
+    def wait_seconds(self, load_us: int) -> int:
+        """Whole seconds until there is room again, one at the least."""
+        emission, capacity = self.limit.rate
+        missing = load_us + emission * (self.counter.cost or 1) - emission * capacity
+        return max(1, -(-missing // SECOND_US))
+
+
+@dataclass(slots=True)
+class Step:
+    """Filled by the parts of the layer, then taken from the store at once."""
+
+    charges: list[Charge] = field(default_factory=list)
+    marks: list[bytes] = field(default_factory=list)
+    bans: list[Ban] = field(default_factory=list)
+
+    def mark(self, key: bytes) -> int:
+        """Ask for a mark; its position."""
+        self.marks.append(key)
+        return len(self.marks) - 1
+
+    def charge(self, limit: Limit, counter: Counter, *, nobody: bool = False) -> int:
+        """Add a counter; its position. Where the client is *nobody*, it can only report."""
+        finding = dataclasses.replace(limit.finding, action="log") if nobody else limit.finding
+        self.charges.append(Charge(limit, counter, finding))
+        return len(self.charges) - 1
+
+    def given_back(self, taken: Taken, positions: tuple[int, ...]) -> list[Change]:
+        """What undoes those of the charges at *positions* that were made when the step was *taken*."""
+        if taken.banned_until_us:
+            return []
+        counters = [
+            self.charges[position].counter
+            for position in positions
+            if taken.loads_us[position] >= 0 and position not in taken.over
+        ]
+        return [Change(counter.key, counter.rate, -counter.cost) for counter in counters]
+
+
+def named(name: str, *, hard: bool) -> str:
+    """The name under which something is counted."""
+    return name if hard else _REPORTED + name
