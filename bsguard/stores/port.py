@@ -94,8 +94,15 @@ class Store(Protocol):
     Raises :class:`~bsguard.core.errors.StateUnusable` when it cannot answer.
     """
 
-    name: str
-    reach: Reach
+    @property
+    def name(self) -> str:
+        """What the store is called in settings and messages; may change while another stands in for it."""
+        ...
+
+    @property
+    def reach(self) -> Reach:
+        """How far it reaches."""
+        ...
 
     def take(
         self, now_us: int, counters: Sequence[Counter], marks: Sequence[bytes] = (), bans: Sequence[Ban] = (), /
