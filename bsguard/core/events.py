@@ -162,11 +162,22 @@ class StateDegraded(Event):
 
     name: ClassVar[str] = "state.degraded"
     level: ClassVar[int] = logging.WARNING
-    #: What: ``state_dir``, ``events``, ``overrides``, ``secret``.
+    #: What: ``state_dir``, ``events``, ``overrides``, ``secret``, ``store``.
     part: str
     lost: str
     #: Type of the error and what the operator can do.
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateRecovered(Event):
+    """What was said to be lost is there again."""
+
+    name: ClassVar[str] = "state.recovered"
+    #: What: ``store``.
+    part: str
+    #: Name of what is in use again.
+    used: str
 
 
 #: Where events go.
@@ -184,6 +195,7 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     ServerRecognised,
     ProxyUndeclared,
     StateDegraded,
+    StateRecovered,
 )
 
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from bsguard.stores.port import Ban, Change, Counter, Reach, Taken
 
+#: Name of the file in its folder.
+FILE: Final = "table.lmdb"
+
 #: Size of the file: twice what the full table needs, because LMDB writes copies. Half of what containers give
 #: ``/dev/shm`` by default.
 MAP_BYTES: Final = 32 * 1024 * 1024
@@ -28,7 +31,7 @@ class LocalStore:
     reach: ClassVar[Reach] = "machine"
 
     def __init__(self, folder: Path) -> None:
-        self._file = lmdb_file(folder / "table.lmdb", MAP_BYTES)
+        self._file = lmdb_file(folder / FILE, MAP_BYTES)
         self.path = self._file.path
 
     def take(
