@@ -196,6 +196,17 @@ class StateDegraded(Event):
     reason: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateRecovered(Event):
+    """What was said to be lost is there again."""
+
+    name: ClassVar[str] = "state.recovered"
+    #: What: ``store``.
+    part: str
+    #: Name of what is in use again.
+    used: str
+
+
 #: Where events go.
 Emit = Callable[[Event], None]
 
@@ -213,6 +224,7 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     BanSet,
     BanLifted,
     StateDegraded,
+    StateRecovered,
 )
 
 

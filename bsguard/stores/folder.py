@@ -22,13 +22,14 @@ _FOLDER_MODE: Final = 0o700
 _SECRET_FILE: Final = "secret.key"
 _SECRET_BYTES: Final = 32
 #: Names of what bsguard itself keeps in the folder.
-_OURS: Final = re.compile(r"events\.|overrides\.|secret\.key|\.gitignore$|\.probe-")
+_OURS: Final = re.compile(r"events\.|overrides\.|counters\.|table\.|secret\.key|\.gitignore$|\.probe-")
 
 
-def open_folder(path: Path) -> Path:
+def open_folder(path: Path, *, setting: str = "BSGUARD_STATE_DIR") -> Path:
     """Make or check the folder; raises :class:`~bsguard.core.errors.StateUnusable` with the remedy.
 
-    The folder must be a real one (no link), belong to this user, be closed to others and be writable.
+    The folder must be a real one (no link), belong to this user, be closed to others and be writable. *setting* is
+    the one that named it, for the messages.
     """
     path = path.expanduser().absolute()  # a later chdir must not move it
     try:
@@ -37,9 +38,9 @@ def open_folder(path: Path) -> Path:
         facts = os.lstat(path)
     except (OSError, ValueError) as error:  # ValueError: a name that no folder can have
         reason = getattr(error, "strerror", None) or error
-        raise StateUnusable(f"{path} cannot be made ({reason}); set BSGUARD_STATE_DIR") from None
+        raise StateUnusable(f"{path} cannot be made ({reason}); set {setting}") from None
     if not stat.S_ISDIR(facts.st_mode):
-        raise StateUnusable(f"{path} is a link or a file; BSGUARD_STATE_DIR must name a folder itself")
+        raise StateUnusable(f"{path} is a link or a file; {setting} must name a folder itself")
     if facts.st_uid != os.geteuid():
         raise StateUnusable(f"{path} belongs to another user; give it to the one that runs the workers")
     try:

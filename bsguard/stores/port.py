@@ -96,12 +96,12 @@ class Store(Protocol):
 
     @property
     def name(self) -> str:
-        """What events call it."""
+        """What the store is called in settings and messages; may change while another stands in for it."""
         ...
 
     @property
     def reach(self) -> Reach:
-        """How far it reaches now."""
+        """How far it reaches."""
         ...
 
     def take(

@@ -1,0 +1,168 @@
+"""LMDB files as all stores here want them: of a fixed size, open once in a process, opened again after a fork.
+
+The room is taken at the start, so that a file can neither grow nor find the file system full. A process that is killed
+in the middle of a step leaves no lock behind and no half of a step: LMDB's writer lock is a robust mutex, and a step
+is one transaction. Every step is a writing one, even if it only reads: a reader that is stopped would keep all pages
+from being used again, and the file would fill up.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import weakref
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+import lmdb
+
+from bsguard.core.errors import StateUnusable
+from bsguard.stores.fork import in_each_child
+from bsguard.stores.sqlite import lock_within
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from typing import Concatenate, ParamSpec, TypeVar
+
+    P = ParamSpec("P")
+    T = TypeVar("T")
+
+#: How long it may take a worker to notice that the file was deleted, as systemd does when a user logs out.
+LOOK_SECONDS: Final = 1.0
+
+#: The file itself is wrong; anything else concerns one transaction.
+_DAMAGED: Final = (
+    lmdb.CorruptedError,
+    lmdb.InvalidError,
+    lmdb.PageNotFoundError,
+    lmdb.PanicError,
+    lmdb.VersionMismatchError,
+)
+
+#: LMDB refuses to open in one process what is open there already, so everybody who names a file gets the same object.
+_files: Final[weakref.WeakValueDictionary[Path, LMDBFile]] = weakref.WeakValueDictionary()
+_files_lock: Final = threading.Lock()
+os.register_at_fork(before=_files_lock.acquire, after_in_parent=_files_lock.release, after_in_child=_files_lock.release)
+
+
+def lmdb_file(path: Path, map_bytes: int) -> LMDBFile:
+    """The file at *path*, of *map_bytes*; it is opened at the first use."""
+    path = path.parent.resolve() / path.name
+    with _files_lock:
+        return _files.setdefault(path, LMDBFile(path, map_bytes))
+
+
+class LMDBFile:
+    """One file; made by :func:`lmdb_file`."""
+
+    def __init__(self, path: Path, map_bytes: int) -> None:
+        self.path = path
+        self._map_bytes = map_bytes
+        self._guard = path.with_suffix(".lock")
+        self._lock = threading.Lock()
+        self._environment: lmdb.Environment | None = None
+        self._inherited: lmdb.Environment | None = None
+        self._inode = -1
+        self._looked = 0.0
+        in_each_child(self._forget)
+
+    def step(
+        self, step: Callable[Concatenate[lmdb.Transaction[bytes], P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """What ``step(transaction, …)`` gives, in one transaction; raises StateUnusable."""
+        with self._lock:  # LMDB has one writer at a time anyway, and nobody closes what is in use
+            try:
+                with self._opened().begin(write=True) as transaction:
+                    return step(transaction, *args, **kwargs)
+            except lmdb.Error as error:
+                if isinstance(error, _DAMAGED):
+                    self._close()  # it is opened, and so set aside, at the next use
+                raise StateUnusable(f"{self.path}: {error}") from None
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self.step(lambda transaction: transaction.drop(self._opened().open_db(txn=transaction), delete=False))
+
+    def close(self) -> None:
+        """Close what this process holds; the next use opens it again."""
+        with self._lock:
+            self._close()
+
+    def _opened(self) -> lmdb.Environment:
+        """The environment of this process."""
+        now = time.monotonic()
+        if now - self._looked >= LOOK_SECONDS:
+            self._looked = now
+            if self._environment is not None and not self._still_there():
+                self._close()
+        if self._environment is None:
+            self._environment = self._open()
+        return self._environment
+
+    def _open(self) -> lmdb.Environment:
+        if self._inherited is not None:
+            self._inherited.close()  # a process cannot open what it has open, and this one has its parent's
+            self._inherited = None
+        try:
+            with self._guard.open("w") as guard:
+                lock_within(guard)
+                if self.path.exists() and self.path.stat().st_size != self._map_bytes:
+                    self._set_aside()  # somebody has cut it: reading what is not there would kill the process
+                try:
+                    return self._open_file()
+                except _DAMAGED:
+                    self._set_aside()
+                    return self._open_file()
+        except (lmdb.Error, OSError) as error:
+            raise StateUnusable(f"{self.path}: {error}") from None
+
+    def _open_file(self) -> lmdb.Environment:
+        environment = lmdb.open(
+            str(self.path),
+            subdir=False,
+            mode=0o600,
+            map_size=self._map_bytes,
+            sync=False,
+            metasync=False,
+            readahead=False,
+            max_readers=1024,
+        )
+        try:
+            descriptor = os.open(self.path, os.O_RDWR | os.O_NOFOLLOW)
+            try:
+                os.posix_fallocate(descriptor, 0, self._map_bytes)
+                self._inode = os.fstat(descriptor).st_ino
+            finally:
+                os.close(descriptor)
+            environment.reader_check()
+            with environment.begin(write=True) as transaction:  # reads the root: damage shows here, not in a request
+                transaction.get(b"\0", b"")
+        except BaseException:
+            environment.close()
+            raise
+        return environment
+
+    def _set_aside(self) -> None:
+        """Keep a damaged file for whoever wants to look into it, and start anew."""
+        self.path.replace(self.path.with_suffix(".damaged"))
+        with suppress(FileNotFoundError):
+            self.path.with_name(self.path.name + "-lock").unlink()
+
+    def _still_there(self) -> bool:
+        try:
+            return self.path.stat().st_ino == self._inode
+        except OSError:
+            return False
+
+    def _close(self) -> None:
+        if self._environment is not None:
+            self._environment.close()
+            self._environment = None
+
+    def _forget(self) -> None:
+        """Start anew in a forked process, with the parent's environment kept until it can be closed."""
+        self._lock = threading.Lock()
+        if self._environment is not None:
+            self._inherited, self._environment = self._environment, None

@@ -1,0 +1,130 @@
+"""From an address to a store that works: chooses the place, checks it once, and puts a fallback behind it.
+
+A server falls back to this machine's store, and that to the memory of each worker. What cannot work however long one
+waits (a wrong password, a cluster, a package that is missing) is an error at start; what may come back (a server that
+does not answer, a full disk) is an event, and the fallback serves until then.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import secrets
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from bsguard.core.config import Wanted
+from bsguard.core.errors import StateUnusable
+from bsguard.core.events import StateDegraded
+from bsguard.stores.embedded import SQLiteStore
+from bsguard.stores.failover import Failover
+from bsguard.stores.folder import open_folder
+from bsguard.stores.memory import MemoryStore
+from bsguard.stores.port import TABLES, TAG_BYTES, Ban, Change, Counter, Rate
+from bsguard.stores.redis import PREFIX, RedisStore, StoreRefused
+from bsguard.core.store_url import StoreURL, store_url
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bsguard.core.clock import Clock
+    from bsguard.core.events import Emit
+    from bsguard.stores.port import Store
+
+_log = logging.getLogger("bsguard")
+
+SETTING: Final = "BSGUARD_STORE"
+
+#: A file system in memory, where there is one.
+SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108
+
+_SCRATCH: Final = Rate.of(10, 60)
+
+
+def open_store(
+    url: str | StoreURL, *, folder: Path | None, clock: Clock, announce: Emit, prefix: str = PREFIX
+) -> Store:
+    """The store that *url* names, checked and closed again, so that a fork after this is clean.
+
+    *folder* is the state directory, already opened; None where it cannot be used. *prefix* stands before each key on
+    a server. What is lost is told to *announce* as :class:`~bsguard.core.events.StateDegraded`. Raises
+    :class:`~bsguard.core.errors.StateUnusable` for what only the operator can cure.
+    """
+    try:
+        where = store_url(url)
+    except Wanted as wanted:
+        raise StateUnusable(f"{SETTING}: wanted {wanted}") from None
+
+    def lose(lost: str, reason: str) -> None:
+        announce(StateDegraded(time=clock.now(), part="store", lost=lost, reason=reason))
+
+    def backed(store: Store) -> Store:
+        return store if store.reach == "process" else Failover(store, MemoryStore(), announce, clock=clock)
+
+    if where.kind == "redis":
+        here = _on_this_machine(StoreURL("local"), folder, lambda *_: None)
+        made: Store = Failover(RedisStore(where, prefix=prefix), backed(here), announce, clock=clock)
+    else:
+        made = backed(_on_this_machine(where, folder, lose))
+    if isinstance(made, Failover):
+        try:
+            check(made.primary, int(clock.now() * 1_000_000))
+        except StoreRefused:
+            raise
+        except StateUnusable as error:
+            made.drop(error)
+        finally:
+            made.primary.close()
+    return made
+
+
+def check(store: Store, now_us: int) -> None:
+    """Charge a counter that nobody uses, set its mark, and give it back; raises when that does not work."""
+    key = secrets.token_bytes(2 + TAG_BYTES)
+    counter, mark, ban = (letter + key for letter, _ in TABLES.values())
+    taken = store.take(now_us, [Counter(counter, _SCRATCH, mark=0, mark_us=1_000_000)], [mark], [Ban(ban)])
+    (left,) = store.settle(taken.now_us, [Change(counter, _SCRATCH, -1)], [(mark, 0)])
+    if taken.loads_us != (_SCRATCH.emission_us,) or left != 0:
+        raise StateUnusable(f"the store {store.name} does not keep what it is told")
+
+
+def _on_this_machine(where: StoreURL, folder: Path | None, lose: Callable[[str, str], None]) -> Store:
+    """The store that *where* means; *lose* is told what it does without."""
+    if where.kind == "memory":
+        return MemoryStore()
+    if where.path:
+        file = Path(where.path).expanduser().absolute()
+        return SQLiteStore(open_folder(file.parent, setting=SETTING) / file.name)
+    if folder is None:
+        lose("limits and bans hold in each worker by itself", "there is no usable state directory")
+        return MemoryStore()
+    if where.kind == "local":
+        if find_spec("lmdb") is not None:
+            from bsguard.stores.local import LocalStore
+
+            return LocalStore(_place(folder))
+        lose("speed: counters are kept in SQLite", "the package lmdb is missing; pip install lmdb")
+    return SQLiteStore(folder / "counters.sqlite")
+
+
+def _place(folder: Path) -> Path:
+    """Where the table of the state directory *folder* lies: in memory where there is room, else there.
+
+    The room is looked at before the file: who finds none because another worker has just taken it, finds its file.
+    """
+    from bsguard.stores.local import FILE, MAP_BYTES
+
+    digest = hashlib.blake2b(bytes(folder.resolve()), digest_size=8).hexdigest()
+    place = SHARED_MEMORY / f"bsguard-{os.geteuid()}-{digest}"
+    try:
+        system = os.statvfs(SHARED_MEMORY)
+        if system.f_bavail * system.f_frsize < MAP_BYTES and not (place / FILE).exists():
+            return folder
+        return open_folder(place, setting=SETTING)
+    except OSError:  # there is no such file system here
+        return folder
+    except StateUnusable as error:
+        _log.warning("counters are kept in %s: %s", folder, error)
+        return folder

@@ -1,0 +1,239 @@
+"""The store on a Redis or Valkey server: one count for several machines, one script call a step.
+
+The steps are Lua scripts in ``lua/``, one file each, that do what ``table.py`` does, with the server's time. Every key
+expires when what it holds has passed, so nothing grows beyond what was counted lately. A call waits at most for a
+connection and an answer (:data:`CONNECT_MS`, :data:`ANSWER_MS`) and is never repeated; only the lookup of a host's
+name is the system's resolver's, so a server is best named by its address or in ``/etc/hosts``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import struct
+import threading
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from bsguard.core.errors import StateUnusable
+from bsguard.core.events import printable
+from bsguard.stores.fork import in_each_child
+from bsguard.stores.port import Taken
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import redis
+
+    from bsguard.stores.port import Ban, Change, Counter, Reach
+    from bsguard.core.store_url import StoreURL
+
+PREFIX: Final = "bsguard:v1:"
+
+#: How long a call waits for a connection, and then for the answer.
+CONNECT_MS: Final = 50
+ANSWER_MS: Final = 50
+
+#: Connections of one process; as many threads may be in a call at once.
+CONNECTIONS_MAX: Final = 1024
+
+_COUNTER: Final = struct.Struct("<6d")
+_CHANGE: Final = struct.Struct("<3d")
+_RESET_KEYS: Final = 1000
+_QUOTE: Final = re.compile("[`'\"]")
+
+_CLUSTER: Final = (
+    "it is a Redis Cluster, where one step cannot span machines; use one server, or its master and replicas"
+)
+_RIGHTS: Final = "this user may not run EVALSHA, EVAL, TIME, GET, MGET, SET and DEL on keys with the prefix"
+
+#: Answers that no waiting cures, and what to do: by the client's name for the error, or the server's first word.
+_REMEDIES: Final = {
+    "AuthenticationError": "it wants another name or password; percent-encode what the address holds",
+    "NOAUTH": "it wants a password; put it into the address, percent-encoded",
+    "WRONGPASS": "it wants another name or password; percent-encode what the address holds",
+    "NoPermissionError": _RIGHTS,
+    "NOPERM": _RIGHTS,
+    "ClusterCrossSlotError": _CLUSTER,
+    "CROSSSLOT": _CLUSTER,
+    "MovedError": _CLUSTER,
+    "MOVED": _CLUSTER,
+    "ClusterDownError": _CLUSTER,
+    "CLUSTERDOWN": _CLUSTER,
+    "ReadOnlyError": "it is a replica, which takes no changes; name its master",
+    "READONLY": "it is a replica, which takes no changes; name its master",
+}
+
+
+class StoreRefused(StateUnusable):
+    """The server answered, and no waiting will make it serve: something about the address or the server is wrong."""
+
+
+class RedisStore:
+    """Counts across all machines that use the same server and *prefix*."""
+
+    name: ClassVar[str] = "redis"
+    reach: ClassVar[Reach] = "machines"
+
+    def __init__(
+        self,
+        url: StoreURL,
+        *,
+        prefix: str = PREFIX,
+        connect_ms: int = CONNECT_MS,
+        answer_ms: int = ANSWER_MS,
+        caller_time: bool = False,
+    ) -> None:
+        """*caller_time* is for tests: the time is the caller's, and not the server's."""
+        try:
+            import redis
+        except ImportError:
+            raise StoreRefused(f'{url}: the package redis is missing; pip install "bsguard[redis]"') from None
+        self.url = url
+        self._errors = (redis.RedisError, OSError)
+        self._prefix = prefix.encode("utf-8")
+        self._connect_seconds = connect_ms / 1000
+        self._answer_seconds = answer_ms / 1000
+        self._caller_time = caller_time
+        self._client: redis.Redis | None = None
+        self._lock = threading.Lock()
+        self._scripts = {name: _script(name) for name in ("take", "settle", "ban")}
+        in_each_child(self._forget)
+
+    def take(
+        self, now_us: int, counters: Sequence[Counter], marks: Sequence[bytes] = (), bans: Sequence[Ban] = (), /
+    ) -> Taken:
+        """See :class:`~bsguard.stores.port.Store`."""
+        prefix = self._prefix
+        keys = [prefix + key for key in marks]
+        arguments: list[bytes | int] = [now_us if self._caller_time else 0, len(marks), len(bans)]
+        for key, unless in bans:
+            keys.append(prefix + key)
+            arguments.append(bytes(unless))
+        for key, (emission, capacity), cost, soft, unless, mark, mark_us in counters:
+            keys.append(prefix + key)
+            arguments.append(_COUNTER.pack(emission, emission * capacity, cost, soft, mark, mark_us) + bytes(unless))
+        now, banned, *rest = map(int, self._answer("take", keys, arguments))
+        held = tuple(map(bool, rest[: len(marks)]))
+        if banned:
+            return Taken(banned, (), (), held, now)
+        loads = rest[len(marks) : len(marks) + len(counters)]
+        over = rest[len(marks) + len(counters) :]
+        return Taken(0, tuple([place for place, one in enumerate(over) if one]), tuple(loads), held, now)
+
+    def settle(self, now_us: int, changes: Sequence[Change], marks: Sequence[tuple[bytes, int]] = (), /) -> list[int]:
+        """See :class:`~bsguard.stores.port.Store`."""
+        prefix = self._prefix
+        keys = [prefix + change.key for change in changes] + [prefix + key for key, _ in marks]
+        arguments: list[bytes | int] = [now_us if self._caller_time else 0, len(changes)]
+        for _, (emission, capacity), units in changes:
+            arguments.append(_CHANGE.pack(emission, emission * capacity, units))
+        arguments += [lasting_us for _, lasting_us in marks]
+        return [int(load) for load in self._answer("settle", keys, arguments)]
+
+    def ban(self, now_us: int, key: bytes, until_us: int, /) -> None:
+        """See :class:`~bsguard.stores.port.Store`."""
+        self._call("ban", [self._prefix + key], [now_us if self._caller_time else 0, until_us])
+
+    def reset(self) -> None:
+        """Forget everything."""
+        pattern = b"".join(b"\\" + bytes([byte]) if byte in b"*?[]^\\" else bytes([byte]) for byte in self._prefix)
+        try:
+            client = self._opened()
+            cursor = -1
+            while cursor != 0:
+                cursor, found = client.scan(max(cursor, 0), match=pattern + b"*", count=_RESET_KEYS)
+                if found:
+                    client.delete(*found)
+        except self._errors as error:
+            raise self._unusable(error) from None
+
+    def close(self) -> None:
+        """Close the connections of this process; the next use opens others."""
+        with self._lock:
+            client, self._client = self._client, None
+        if client is not None:
+            client.connection_pool.disconnect()
+
+    def _answer(self, name: str, keys: list[bytes], arguments: list[bytes | int]) -> tuple[float, ...]:
+        """The doubles that a script gives."""
+        answer = self._call(name, keys, arguments)
+        return struct.unpack(f"<{len(answer) // 8}d", answer)
+
+    def _call(self, name: str, keys: list[bytes], arguments: list[bytes | int]) -> Any:
+        """Run a script; the server keeps it by its digest until it restarts or somebody flushes its scripts."""
+        import redis
+
+        text, digest = self._scripts[name]
+        try:
+            run: Callable[..., Any] = self._opened().execute_command
+            try:
+                return run("EVALSHA", digest, len(keys), *keys, *arguments)
+            except redis.exceptions.NoScriptError:
+                return run("EVAL", text, len(keys), *keys, *arguments)
+        except self._errors as error:
+            raise self._unusable(error) from None
+
+    def _opened(self) -> redis.Redis:
+        """The client of this process, which connects when it is used."""
+        client = self._client
+        if client is None:
+            with self._lock:
+                client = self._client = self._client or self._open()
+        return client
+
+    def _open(self) -> redis.Redis:
+        import redis
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
+
+        url = self.url
+        options: dict[str, Any] = {
+            "db": url.database,
+            "username": url.username or None,
+            "password": url.password or None,
+            "socket_timeout": self._answer_seconds,
+            "socket_connect_timeout": self._connect_seconds,
+            # Repeating a call multiplies the time-out, and may charge twice. Newer clients repeat by default.
+            "retry": Retry(NoBackoff(), 0),
+            # Protocol 3 opens with a greeting that waits for an answer, and turns on listening for notices.
+            "protocol": 2,
+            "max_connections": CONNECTIONS_MAX,
+        }
+        if url.path:
+            options |= {"connection_class": redis.UnixDomainSocketConnection, "path": url.path}
+        else:
+            options |= {"host": url.host, "port": url.port}
+        if url.tls:
+            options |= {
+                "connection_class": redis.SSLConnection,
+                "ssl_cert_reqs": "required" if url.verified else "none",
+                "ssl_check_hostname": url.verified,
+                "ssl_ca_certs": url.authorities or None,
+            }
+        return redis.Redis(connection_pool=redis.ConnectionPool(**options))
+
+    def _unusable(self, error: Exception) -> StateUnusable:
+        """What to raise for *error*, without what the server quotes: it may be what we sent."""
+        import redis
+
+        kind, text = type(error).__name__, printable(str(error))
+        code = text.partition(" ")[0]
+        for name in (kind, code):
+            if name in _REMEDIES:
+                return StoreRefused(f"{self.url}: {_REMEDIES[name]} ({name})")
+        text = _QUOTE.split(text)[0].strip()
+        if type(error) is redis.ResponseError and not code.isupper():  # "ERR", which the client takes away
+            return StoreRefused(f"{self.url}: it cannot run our scripts, for which it must be Redis 5 or newer: {text}")
+        return StateUnusable(f"{self.url}: {kind}: {text}")
+
+    def _forget(self) -> None:
+        """Start anew in a forked process; the parent's connections are closed here and live on there."""
+        self._lock = threading.Lock()
+        self._client = None
+
+
+def _script(name: str) -> tuple[bytes, str]:
+    """A script's text and the digest by which the server knows it."""
+    text = files("bsguard.stores").joinpath("lua", f"{name}.lua").read_bytes()
+    return text, hashlib.sha1(text, usedforsecurity=False).hexdigest()
