@@ -16,7 +16,7 @@ from bsguard.core.respond import refusal
 from bsguard.standard import Guard, guard, read_plan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
     from flask import Flask
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger("bsguard")
 
 PREFIX: Final = "BSGUARD_"
+
+#: Schemes of storages that Flask-Limiter and we both have.
+_SERVERS: Final = frozenset({"redis", "rediss", "valkey", "valkeys", "redis+unix", "valkey+unix"})
 
 
 class BSGuard:
@@ -52,13 +55,31 @@ class BSGuard:
             message = "this application is guarded already; call BSGuard(app) or init_app(app) once"
             raise ConfigError([Problem(CHANGED_LATE, "BSGuard", message)])
         values = copy.deepcopy(app.config.get_namespace(PREFIX, lowercase=False))  # lists may be edited in place later
-        if values.get("STATE_DIR") is None:
-            plan = read_plan(values | {"STATE_DIR": Path(app.instance_path) / "bsguard"}, prefix=PREFIX)
-        else:
-            plan = read_plan(values, prefix=PREFIX)
+        elsewhere = _of_flask_limiter(app.config) | {"STATE_DIR": Path(app.instance_path) / "bsguard"}
+        found = {key: value for key, value in elsewhere.items() if values.get(key) is None}
+        plan = read_plan(values | found, prefix=PREFIX)
         made = guard(app.wsgi_app, plan, clock=self._clock, emit=self._emit)
         app.extensions["bsguard"] = made
         app.wsgi_app = _Settled(made, app, values)  # type: ignore[method-assign]
+
+
+def _of_flask_limiter(config: Mapping[str, Any]) -> dict[str, object]:
+    """What Flask-Limiter's settings say that means the same here; ours win.
+
+    Of its storages only those that all workers share: ``memory://`` would cost exactness.
+    """
+    found: dict[str, object] = {}
+    uri = config.get("RATELIMIT_STORAGE_URI")
+    if isinstance(uri, str):
+        scheme, _, rest = uri.partition("://")
+        kind = scheme.removeprefix("bsguard+")
+        if scheme in _SERVERS:
+            found["STORE"] = uri
+        elif scheme != kind and kind in ("local", "sqlite"):
+            found["STORE"] = f"sqlite:///{rest}" if kind == "sqlite" and rest.strip("/") else kind
+    if config.get("RATELIMIT_ENABLED") is False:
+        found["LIMITER_MODE"] = "off"
+    return found
 
 
 class _Settled:

@@ -11,21 +11,22 @@ import fnmatch
 import logging
 from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from bsguard.core.clock import SYSTEM_CLOCK
-from bsguard.core.config import CONTRADICTION, WRONG_VALUE, nearest, read_settings, settings_of, unknown_key
+from bsguard.core.config import CONTRADICTION, UNREADABLE, WRONG_VALUE, nearest, read_settings, settings_of, unknown_key
 from bsguard.core.errors import ConfigError, Problem, StateUnusable
 from bsguard.core.events import FanOut, StateDegraded, log_event
 from bsguard.core.overrides import NO_OVERRIDES
 from bsguard.core.rules import RULES as CORE_RULES
+from bsguard.core.settings import DEFAULT_STATE_DIR as DEFAULT_STATE_DIR
 from bsguard.core.settings import Settings
 from bsguard.core.stack import stack
 from bsguard.observe.config import EventsConfig
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
 
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from bsguard.core.layer import Layer, LayerConfig
     from bsguard.core.overrides import Overrides
     from bsguard.observe.store import EventStore
+    from bsguard.stores.port import Store
 
 _log = logging.getLogger("bsguard")
 
@@ -43,9 +45,6 @@ LAYERS: Final[dict[str, str]] = {
     "limiter": "bsguard.limiter:Limiter",
     "tenant": "bsguard.tenant:Tenant",
 }
-
-#: Where state is kept when no folder is named.
-DEFAULT_STATE_DIR: Final = Path(".bsguard")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +71,10 @@ class Guard:
     #: None when events are not stored.
     store: EventStore | None
     overrides: Overrides
+    #: Where counters and bans are kept; None when no layer in use counts.
+    counters: Store | None
+    #: The settings with what was found for those left out, such as the secret.
+    settings: Settings
     #: What could not be had at start, and what is lost by that.
     degraded: tuple[StateDegraded, ...]
 
@@ -136,21 +139,22 @@ def guard(
     plan = config if isinstance(config, Plan) else read_plan(config or {})
     settings = plan.settings
     if not settings.enabled:
-        return Guard(plan, app, None, NO_OVERRIDES, ())
+        return Guard(plan, app, None, NO_OVERRIDES, None, settings, ())
     degraded: list[StateDegraded] = []
     folder = _state_folder(settings.state_dir or DEFAULT_STATE_DIR, clock, degraded)
-    if not settings.secret_keys:
-        settings = dataclasses.replace(settings, secret_keys=(_secret(folder, clock, degraded),))
     store = _event_store(folder, plan.events)
     overrides = _overrides(folder, clock)
     sinks = [sink for sink in (log_event if plan.events.logged else None, store, emit) if sink is not None]
     announce = FanOut(sinks)
+    secret = settings.secret_keys or (_secret(folder, clock, degraded),)
+    counters = None
+    if any(layer_class(name).uses_store for name in plan.used):
+        counters, secret = _counters(settings, secret, folder, clock, announce)
+    settings = dataclasses.replace(settings, secret_keys=secret)
     for event in degraded:
         announce(event)
-    made = stack(
-        app,
-        *(_maker(name, plan, settings=settings, clock=clock, emit=announce, overrides=overrides) for name in plan.used),
-    )
+    common: dict[str, Any] = {"settings": settings, "clock": clock, "emit": announce, "overrides": overrides}
+    made = stack(app, *(_maker(name, plan, counters, common) for name in plan.used))
     monitoring = [name for name in plan.used if (plan.layers[name].mode or settings.mode) == "monitor"]
     if monitoring:
         _log.warning(
@@ -158,13 +162,34 @@ def guard(
             'Set BSGUARD_MODE = "enforce" when the events show no false alarm.',
             ", ".join(monitoring),
         )
-    return Guard(plan, made, store, overrides, tuple(degraded))
+    return Guard(plan, made, store, overrides, counters, settings, tuple(degraded))
 
 
-def _maker(name: str, plan: Plan, **common: Any) -> Callable[[WSGIApplication], WSGIApplication]:
+def _maker(
+    name: str, plan: Plan, counters: Store | None, common: dict[str, Any]
+) -> Callable[[WSGIApplication], WSGIApplication]:
     config = plan.layers[name]
     mode = config.mode or plan.settings.mode
-    return lambda app: layer_class(name)(app, config, mode=mode, **common)
+    cls = layer_class(name)
+    own: dict[str, Any] = {"store": counters} if cls.uses_store else {}
+    return lambda app: cls(app, config, mode=mode, **own, **common)
+
+
+def _counters(
+    settings: Settings, secrets: tuple[str, ...], folder: Path | None, clock: Clock, announce: Emit
+) -> tuple[Store, tuple[str, ...]]:
+    """The store of the settings, and the secrets that its keys are made with: on a server, those of all machines."""
+    from bsguard.stores.opening import agreed_secret, open_store
+
+    try:
+        store = open_store(
+            settings.store, folder=folder, clock=clock, announce=announce, prefix=f"{settings.store_prefix}:v1:"
+        )
+    except StateUnusable as error:
+        raise ConfigError([Problem(UNREADABLE, "STORE", str(error))]) from None
+    if settings.secret_keys:
+        return store, secrets
+    return store, (agreed_secret(store, secrets[0], folder),)
 
 
 def _contradictions(settings: Settings, prefix: str) -> list[Problem]:

@@ -36,6 +36,16 @@ class FakeClock:
         self._now += seconds
 
 
+def reset() -> None:
+    """Let all guards of this process forget what they have counted, and the bans that followed from it.
+
+    For between two tests. Bans that are kept in the overrides table, which outlive a restart, stay.
+    """
+    from bsguard.stores.opening import reset_all
+
+    reset_all()
+
+
 class _Capture(logging.Handler):
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)

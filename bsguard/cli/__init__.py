@@ -10,12 +10,13 @@ from pathlib import Path
 import click
 
 from bsguard._version import __version__
+from bsguard.cli.bans import bans
 from bsguard.cli.billing import billing
 from bsguard.cli.check import check
 from bsguard.cli.events import events
 from bsguard.cli.source import ConfigFile
 
-_COMMANDS: dict[str, click.Command] = {"check": check, "events": events, "billing": billing}
+_COMMANDS: dict[str, click.Command] = {"check": check, "events": events, "bans": bans, "billing": billing}
 
 
 @click.group("bsguard", commands=_COMMANDS)

@@ -13,10 +13,13 @@ from flask.cli import ScriptInfo
 from bsguard.core.config import UNREADABLE
 from bsguard.core.errors import ConfigError, Problem
 from bsguard.extension import PREFIX, guard_of
-from bsguard.standard import DEFAULT_STATE_DIR, Plan, read_plan
+from bsguard.standard import DEFAULT_STATE_DIR, Guard, Plan, guard, read_plan
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import click
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
     from flask import Flask
 
 
@@ -35,10 +38,19 @@ class Source:
     #: None when the guard is configured by a file.
     flask: Flask | None
 
+    def guard(self) -> Guard:
+        """The guard itself, with its tables; one made for the command where a file configures it."""
+        return guard(_nothing, self.plan) if self.flask is None else guard_of(self.flask)
+
     @property
     def state_dir(self) -> Path:
         """The folder that holds events and overrides."""
         return self.plan.settings.state_dir or DEFAULT_STATE_DIR
+
+
+def _nothing(_environ: WSGIEnvironment, _start_response: StartResponse) -> Iterable[bytes]:
+    """The application of a guard that serves no requests."""
+    return ()
 
 
 def source_of(context: click.Context) -> Source:

@@ -29,7 +29,7 @@ PROBLEMS: Final = {
     WRONG_VALUE: "The value is not what the setting wants.",
     CONTRADICTION: "Settings that are each fine exclude each other.",
     CHANGED_LATE: "A setting was changed after it had been read, or the guard was set up twice or not at all.",
-    UNREADABLE: "A settings file cannot be read.",
+    UNREADABLE: "What a setting names cannot be used: a settings file, or a store.",
 }
 
 

@@ -40,6 +40,10 @@ class Overrides(Protocol):
         """Add an entry durably and return its id; raises :class:`~bsguard.core.errors.StateUnusable`."""
         ...
 
+    def delete(self, override_id: int, /) -> bool:
+        """Delete an entry; whether there was one. Raises :class:`~bsguard.core.errors.StateUnusable`."""
+        ...
+
 
 class NoOverrides:
     """The table of a guard without a state directory: always empty."""
@@ -53,6 +57,10 @@ class NoOverrides:
     def add(self, _override: Override, /) -> int:
         """There is no table to add to."""
         raise StateUnusable("there is no overrides table, because there is no state directory")
+
+    def delete(self, _override_id: int, /) -> bool:
+        """There is nothing to delete."""
+        return False
 
 
 NO_OVERRIDES = NoOverrides()

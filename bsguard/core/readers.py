@@ -20,6 +20,7 @@ from bsguard.core.surfaces import Surface, Surfaces
 T = TypeVar("T")
 _TRUE: Final = frozenset({"true", "1", "yes", "on"})
 _PREFIX: Final = re.compile(r"/[^*{}?%]*")
+_STORE_PREFIX: Final = re.compile(r"[A-Za-z0-9:_-]{1,40}")
 _FALSE: Final = frozenset({"false", "0", "no", "off"})
 
 
@@ -116,6 +117,13 @@ def many(read_one: Callable[[object], T], what: str) -> Callable[[object], tuple
         return tuple(found)
 
     return read
+
+
+def store_prefix(value: object) -> str:
+    """What the keys of one application begin with."""
+    if isinstance(value, str) and _STORE_PREFIX.fullmatch(value):
+        return value
+    raise Wanted("letters, digits, hyphens and colons, 40 at most")
 
 
 def secret_key(value: object) -> str:

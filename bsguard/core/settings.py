@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from bsguard.core import readers
 from bsguard.core.config import setting
 from bsguard.core.exemptions import Exemption
 from bsguard.core.networks import NO_NETWORKS, Networks
+from bsguard.core.store_url import StoreURL, store_url
 from bsguard.core.surfaces import Surfaces
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from bsguard.core.paths import PathPattern
 
 Mode = Literal["enforce", "monitor", "off"]
+
+#: Where state is kept when no folder is named.
+DEFAULT_STATE_DIR: Final = Path(".bsguard")
 
 _MEBIBYTE: Final = 1024 * 1024
 
@@ -42,12 +45,12 @@ class Settings:
         "Default: `bsguard` in Flask's instance folder, or `.bsguard` in the working directory.",
         readers.folder,
     )
-    store: str = setting(
-        "local",
+    store: StoreURL = setting(
+        StoreURL("local"),
         "Where counters and bans are kept: `local` (shared by the workers of this machine), `sqlite` or "
         "`sqlite:///PATH`, `redis://…`, `rediss://…` or `valkey://…` (shared by several machines), `memory` (this "
         "process alone).",
-        readers.store_url,
+        store_url,
         secret=True,
     )
     store_prefix: str = setting(

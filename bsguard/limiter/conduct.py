@@ -12,7 +12,7 @@ from bsguard.limiter.bans import client_subject
 from bsguard.limiter.credentials import Credentials
 from bsguard.limiter.probing import Probing
 from bsguard.limiter.step import SECOND_US, named
-from bsguard.stores.port import Ban, Counter, Rate
+from bsguard.stores.port import Ban, Change, Counter, Rate
 
 if TYPE_CHECKING:
     from bsguard.core.driver import ResponseHead
@@ -53,7 +53,7 @@ class Conduct:
         self._emit = emit
         self._credentials = Credentials(config, keys)
         self._probing = Probing(config, keys)
-        self._offences = Rate(config.ban_seconds_max * SECOND_US, _LEVELS_MAX)
+        self._offences = _offences(config)
         self._said_unkept = False
 
     def plan(self, request: Request, step: Step, who: Who, stance: Stance) -> Watched:
@@ -102,7 +102,7 @@ class Conduct:
             mark=0,
             mark_us=base * SECOND_US,
         )
-        taken = store.take(int(now * SECOND_US), (counter,), (just_banned_key(self._keys, watched.client, hard=hard),))
+        taken = store.take(int(now * SECOND_US), (counter,), (_just_banned(self._keys, watched.client, hard=hard),))
         if taken.loads_us[0] < 0:
             return
         level = -(-taken.loads_us[0] // self._offences.emission_us)
@@ -134,11 +134,34 @@ class Conduct:
                 self._emit(StateDegraded(time=now, part="overrides", lost=lost, reason=str(error)))
 
 
+def lift(store: Store, keys: Keys, config: LimiterConfig, client: str, now: float) -> None:
+    """Lift the automatic ban on *client*, and forget what led to it and to former ones.
+
+    Otherwise the next mistyped credential would ban the client at once, and for twice as long.
+    """
+    now_us = int(now * SECOND_US)
+    rate = config.credentials_rate.rate
+    counters = {
+        "credentials": rate,
+        "failures": rate,
+        "probing": config.probing_rate.rate,
+        "offences": _offences(config),
+    }
+    changes = [Change(keys.counter(name, client), rate, -rate.capacity) for name, rate in counters.items()]
+    store.settle(now_us, changes, [(_just_banned(keys, client), 0)])
+    store.ban(now_us, ban_key(keys, client), 0)
+
+
+def _offences(config: LimiterConfig) -> Rate:
+    """A ban counts as a former one for as long as the longest would last."""
+    return Rate(config.ban_seconds_max * SECOND_US, _LEVELS_MAX)
+
+
 def ban_key(keys: Keys, client: str, *, hard: bool = True) -> bytes:
     """The key of the ban on a client."""
     return keys.ban(named(client_subject(client), hard=hard))
 
 
-def just_banned_key(keys: Keys, client: str, *, hard: bool = True) -> bytes:
+def _just_banned(keys: Keys, client: str, *, hard: bool = True) -> bytes:
     """The key of the mark that a client has just been banned."""
     return keys.mark(named("banned", hard=hard), client)

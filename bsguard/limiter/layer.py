@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import secrets
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from bsguard.core import codes
@@ -21,7 +21,7 @@ from bsguard.limiter.rates import Rates
 from bsguard.limiter.rules import RULES
 from bsguard.limiter.step import SECOND_US, Step, Who
 from bsguard.limiter.subjects import credential_of, site_of, unplaceable
-from bsguard.stores.memory import MemoryStore
+from bsguard.stores.opening import open_alone
 from bsguard.stores.port import Keys
 
 if TYPE_CHECKING:
@@ -46,23 +46,28 @@ class Kept(NamedTuple):
 class Limiter(Layer[LimiterConfig]):
     """Refuses what comes too often, and bans clients whose credentials the application keeps refusing.
 
-    *store* is where it counts: :func:`bsguard.guard` gives it one that all workers share. A layer by itself that is
-    given none counts in this process alone.
+    *store* is where it counts, which :func:`bsguard.guard` gives it. A layer by itself opens the one of the setting
+    ``STORE``, by default one that all workers of this machine share, in the folder ``.bsguard``.
     """
 
     name: ClassVar[str] = "limiter"
     config_class = LimiterConfig
     rules = RULES
     uses_store: ClassVar[bool] = True
+    store: Store
 
     def __init__(self, app: WSGIApplication, config: Any = None, *, store: Store | None = None, **common: Any) -> None:
-        self.store: Store = MemoryStore() if store is None else store
+        self._given = store
         super().__init__(app, config, **common)
 
     def prepare(self) -> None:
         """Limits and their findings are made once."""
         config = self.config
-        keys = Keys(Secrets(self.settings.secret_keys or (secrets.token_hex(32),)))
+        if self._given is not None:
+            self.store, secrets = self._given, self.settings.secret_keys or (token_hex(32),)
+        else:
+            self.store, secrets = open_alone(self.settings, self.clock, self.emit)
+        keys = Keys(Secrets(secrets))
         self._bans = BanBook(self.overrides)
         self._rates = Rates(config, keys)
         self._conduct = Conduct(config, keys, self._bans, self.emit)

@@ -11,12 +11,10 @@ import secrets
 import stat
 import tempfile
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import Final
 
 from bsguard.core.errors import StateUnusable
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _FOLDER_MODE: Final = 0o700
 _SECRET_FILE: Final = "secret.key"
@@ -57,6 +55,17 @@ def open_folder(path: Path, *, setting: str = "BSGUARD_STATE_DIR") -> Path:
     except OSError as error:
         raise StateUnusable(f"{path} cannot be written ({error.strerror})") from None
     return path
+
+
+def keep_secret(folder: Path, secret: str) -> None:
+    """Keep *secret* in place of the one that is kept; raises :class:`~bsguard.core.errors.StateUnusable`."""
+    path = folder / _SECRET_FILE
+    try:
+        with tempfile.NamedTemporaryFile("w", dir=folder, prefix=f"{_SECRET_FILE}.", delete=False) as file:
+            file.write(secret)
+        Path(file.name).replace(path)
+    except OSError as error:
+        raise StateUnusable(f"{path} cannot be kept ({error.strerror})") from None
 
 
 def kept_secret(folder: Path) -> str:

@@ -14,23 +14,26 @@ import secrets
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from weakref import WeakSet
 
 from bsguard.core.config import Wanted
 from bsguard.core.errors import StateUnusable
 from bsguard.core.events import StateDegraded
+from bsguard.core.settings import DEFAULT_STATE_DIR
+from bsguard.core.store_url import StoreURL, store_url
 from bsguard.stores.embedded import SQLiteStore
 from bsguard.stores.failover import Failover
-from bsguard.stores.folder import open_folder
+from bsguard.stores.folder import keep_secret, kept_secret, open_folder
 from bsguard.stores.memory import MemoryStore
 from bsguard.stores.port import TABLES, TAG_BYTES, Ban, Change, Counter, Rate
 from bsguard.stores.redis import PREFIX, RedisStore, StoreRefused
-from bsguard.core.store_url import StoreURL, store_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bsguard.core.clock import Clock
     from bsguard.core.events import Emit
+    from bsguard.core.settings import Settings
     from bsguard.stores.port import Store
 
 _log = logging.getLogger("bsguard")
@@ -39,6 +42,9 @@ SETTING: Final = "BSGUARD_STORE"
 
 #: A file system in memory, where there is one.
 SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108
+
+#: The stores that this process has opened, for :func:`bsguard.testing.reset`.
+_OPENED: Final[WeakSet[Store]] = WeakSet()
 
 _SCRATCH: Final = Rate.of(10, 60)
 
@@ -68,6 +74,7 @@ def open_store(
         made: Store = Failover(RedisStore(where, prefix=prefix), backed(here), announce, clock=clock)
     else:
         made = backed(_on_this_machine(where, folder, lose))
+    _OPENED.add(made)
     if isinstance(made, Failover):
         try:
             check(made.primary, int(clock.now() * 1_000_000))
@@ -78,6 +85,46 @@ def open_store(
         finally:
             made.primary.close()
     return made
+
+
+def open_alone(settings: Settings, clock: Clock, announce: Emit) -> tuple[Store, tuple[str, ...]]:
+    """The store of a layer that is used by itself, and the secrets for its keys."""
+    folder: Path | None = None
+    secret = secrets.token_hex(32)
+    try:
+        folder = open_folder(DEFAULT_STATE_DIR)
+        secret = kept_secret(folder)
+    except StateUnusable as error:
+        lost = "limits and bans hold in each worker by itself"
+        announce(StateDegraded(time=clock.now(), part="state_dir", lost=lost, reason=str(error)))
+    store = open_store(
+        settings.store, folder=folder, clock=clock, announce=announce, prefix=f"{settings.store_prefix}:v1:"
+    )
+    return store, settings.secret_keys or (agreed_secret(store, secret, folder),)
+
+
+def agreed_secret(store: Store, secret: str, folder: Path | None) -> str:
+    """The secret that all machines which share *store* make its keys with; *secret* where there is one machine.
+
+    It is kept in *folder*, so that this machine has it even when it starts while the server is down.
+    """
+    if not isinstance(store, Failover) or not isinstance(store.primary, RedisStore):
+        return secret
+    try:
+        agreed = store.primary.agree(secret)
+        if agreed != secret and folder is not None:
+            keep_secret(folder, agreed)
+    except StateUnusable:
+        return secret
+    finally:
+        store.primary.close()
+    return agreed
+
+
+def reset_all() -> None:
+    """Let every store that this process has opened forget everything."""
+    for store in tuple(_OPENED):
+        store.reset()
 
 
 def check(store: Store, now_us: int) -> None:

@@ -86,7 +86,7 @@ class SQLiteOverrides:
                     (*row, override.kind, ENTRIES_MAX),
                 )
                 if cursor.rowcount == 0:
-                    raise StateUnusable(f"{self._file.path} holds {ENTRIES_MAX} entries of this kind; delete some first")
+                    raise StateUnusable(f"{self._file.path} holds {ENTRIES_MAX} of this kind; delete some first")
                 self._polled = float("-inf")
                 return int(cursor.lastrowid or 0)
         except sqlite3.Error as error:

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     import redis
 
-    from bsguard.stores.port import Ban, Change, Counter, Reach
     from bsguard.core.store_url import StoreURL
+    from bsguard.stores.port import Ban, Change, Counter, Reach
 
 PREFIX: Final = "bsguard:v1:"
 
@@ -147,6 +147,17 @@ class RedisStore:
                     client.delete(*found)
         except self._errors as error:
             raise self._unusable(error) from None
+
+    def agree(self, secret: str) -> str:
+        """The secret that all machines use: the one that was offered first."""
+        key = self._prefix + b"secret"
+        try:
+            client = self._opened()
+            client.set(key, secret, nx=True)
+            agreed = client.get(key)
+        except self._errors as error:
+            raise self._unusable(error) from None
+        return agreed.decode("ascii", "replace") if isinstance(agreed, bytes) else secret
 
     def close(self) -> None:
         """Close the connections of this process; the next use opens others."""
