@@ -12,8 +12,8 @@ import os
 import threading
 import time
 import weakref
-from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Final
 
 import lmdb
 
@@ -23,11 +23,13 @@ from bsguard.stores.sqlite import lock_within
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
     from typing import Concatenate, ParamSpec, TypeVar
 
     P = ParamSpec("P")
     T = TypeVar("T")
+
+#: Differs after each start of the machine; only Linux has it.
+_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 #: How long it may take a worker to notice that the file was deleted, as systemd does when a user logs out.
 LOOK_SECONDS: Final = 1.0
@@ -61,6 +63,7 @@ class LMDBFile:
         self.path = path
         self._map_bytes = map_bytes
         self._guard = path.with_suffix(".lock")
+        self._lock_path = path.with_name(path.name + "-lock")  # LMDB's own
         self._lock = threading.Lock()
         self._environment: lmdb.Environment | None = None
         self._inherited: lmdb.Environment | None = None
@@ -106,8 +109,9 @@ class LMDBFile:
             self._inherited.close()  # a process cannot open what it has open, and this one has its parent's
             self._inherited = None
         try:
-            with self._guard.open("w") as guard:
+            with self._guard.open("a+") as guard:
                 lock_within(guard)
+                self._drop_older_than_boot(guard)
                 if self.path.exists() and self.path.stat().st_size != self._map_bytes:
                     self._set_aside()  # somebody has cut it: reading what is not there would kill the process
                 try:
@@ -144,11 +148,21 @@ class LMDBFile:
             raise
         return environment
 
+    def _drop_older_than_boot(self, guard: IO[str]) -> None:
+        """Start anew after the machine has: nothing here waits for the disk, so a power cut may leave any nonsense."""
+        boot = _BOOT_ID.read_text() if _BOOT_ID.exists() else ""
+        guard.seek(0)
+        if guard.read() != boot:
+            self.path.unlink(missing_ok=True)
+            self._lock_path.unlink(missing_ok=True)
+            guard.truncate(0)
+            guard.write(boot)
+            guard.flush()
+
     def _set_aside(self) -> None:
         """Keep a damaged file for whoever wants to look into it, and start anew."""
         self.path.replace(self.path.with_suffix(".damaged"))
-        with suppress(FileNotFoundError):
-            self.path.with_name(self.path.name + "-lock").unlink()
+        self._lock_path.unlink(missing_ok=True)
 
     def _still_there(self) -> bool:
         try:
