@@ -243,7 +243,7 @@ def _state_folder(path: Path, clock: Clock, degraded: list[StateDegraded]) -> Pa
     try:
         return open_folder(path)
     except StateUnusable as error:
-        lost = "stored events, exceptions made at run time, and a secret shared by the workers"
+        lost = "stored events, exceptions made at run time, bans that outlive a restart, and what the workers share"
         degraded.append(StateDegraded(time=clock.now(), part="state_dir", lost=lost, reason=str(error)))
         return None
 

@@ -35,7 +35,7 @@ _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document a line.")
 
 
-class Duration(click.ParamType):
+class Duration(click.ParamType):  # type: ignore[type-arg]  # generic only from click 8.3 on
     """A length of time such as ``30m``; seconds."""
 
     name = "duration"
@@ -86,7 +86,9 @@ def add_ban(
     if not reason.strip():
         raise click.ClickException("wanted a reason that says why")
     now = time.time()
-    value: dict[str, object] = {"subject": wanted} | ({"path": path} if path else {})
+    value: dict[str, object] = {"subject": wanted}
+    if path:
+        value["path"] = path
     expires = None if seconds is None else now + seconds
     author = _author()
     entry = Override(kind="ban", value=value, author=author, comment=reason, created=now, expires=expires)

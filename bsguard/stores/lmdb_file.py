@@ -1,8 +1,7 @@
 """LMDB files as all stores here want them: of a fixed size, open once in a process, opened again after a fork.
 
-The room is taken at the start, so that a file can neither grow nor find the file system full. A process that is killed
-in the middle of a step leaves no lock behind and no half of a step: LMDB's writer lock is a robust mutex, and a step
-is one transaction. Every step is a writing one, even if it only reads: a reader that is stopped would keep all pages
+A file never grows beyond its fixed size. A process that is killed in the middle of a step leaves no lock behind and no
+half of a step: LMDB's writer lock is a robust mutex, and a step is one transaction. Every step is a writing one, even if it only reads: a reader that is stopped would keep all pages
 from being used again, and the file would fill up.
 """
 
@@ -136,7 +135,9 @@ class LMDBFile:
         try:
             descriptor = os.open(self.path, os.O_RDWR | os.O_NOFOLLOW)
             try:
-                os.posix_fallocate(descriptor, 0, self._map_bytes)
+                # Its whole length, but not its room: an application's tests make guards by the hundred. Where the
+                # room runs out later, writing fails like any other write, and another store takes over.
+                os.ftruncate(descriptor, self._map_bytes)
                 self._inode = os.fstat(descriptor).st_ino
             finally:
                 os.close(descriptor)

@@ -8,9 +8,12 @@ does not answer, a full disk) is an event, and the fallback serves until then.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import logging
 import os
 import secrets
+import shutil
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -42,6 +45,11 @@ SETTING: Final = "BSGUARD_STORE"
 
 #: A file system in memory, where there is one.
 SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108
+
+#: Names the state directory that a folder in memory belongs to.
+_OWNER: Final = "state_dir.txt"
+#: Folders in memory that are looked at when one is made.
+_SWEPT_MAX: Final = 64
 
 #: The stores that this process has opened, for :func:`bsguard.testing.reset`.
 _OPENED: Final[WeakSet[Store]] = WeakSet()
@@ -144,8 +152,7 @@ def _on_this_machine(where: StoreURL, folder: Path | None, lose: Callable[[str, 
     if where.path:
         file = Path(where.path).expanduser().absolute()
         return SQLiteStore(open_folder(file.parent, setting=SETTING) / file.name)
-    if folder is None:
-        lose("limits and bans hold in each worker by itself", "there is no usable state directory")
+    if folder is None:  # whoever could not open it has said so
         return MemoryStore()
     if where.kind == "local":
         if find_spec("lmdb") is not None:
@@ -169,9 +176,23 @@ def _place(folder: Path) -> Path:
         system = os.statvfs(SHARED_MEMORY)
         if system.f_bavail * system.f_frsize < MAP_BYTES and not (place / FILE).exists():
             return folder
-        return open_folder(place, setting=SETTING)
+        new = not place.exists()
+        open_folder(place, setting=SETTING)
+        if new:
+            (place / _OWNER).write_text(str(folder))
+            _sweep(place)
+        return place
     except OSError:  # there is no such file system here
         return folder
     except StateUnusable as error:
         _log.warning("counters are kept in %s: %s", folder, error)
         return folder
+
+
+def _sweep(mine: Path) -> None:
+    """Remove folders in memory whose state directories are gone: tests leave one behind for each application."""
+    others = SHARED_MEMORY.glob(f"bsguard-{os.geteuid()}-*")
+    for other in itertools.islice((other for other in others if other != mine), _SWEPT_MAX):
+        with suppress(OSError):
+            if not Path((other / _OWNER).read_text()).exists():
+                shutil.rmtree(other, ignore_errors=True)
