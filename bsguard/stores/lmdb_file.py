@@ -1,8 +1,8 @@
 """LMDB files as all stores here want them: of a fixed size, open once in a process, opened again after a fork.
 
 A file never grows beyond its fixed size. A process that is killed in the middle of a step leaves no lock behind and no
-half of a step: LMDB's writer lock is a robust mutex, and a step is one transaction. Every step is a writing one, even if it only reads: a reader that is stopped would keep all pages
-from being used again, and the file would fill up.
+half of a step: LMDB's writer lock is a robust mutex, and a step is one transaction. Every step is a writing one, even
+if it only reads: a reader that is stopped would keep all pages from being used again, and the file would fill up.
 """
 
 from __future__ import annotations
