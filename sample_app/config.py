@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 
 from flask import Config
 from sqlalchemy.engine import make_url
@@ -42,6 +43,18 @@ SERVER_KEYS: Final = (
 )
 
 UPLOAD_MEDIA_TYPES: Final = ("image/png", "image/jpeg", "image/webp", "video/mp4")
+
+# Besides the guard's own limits on clients. What an account's plan allows is in `plan_limits.py`.
+LIMITS: Final[tuple[Mapping[str, object], ...]] = (
+    # Anybody may try it, so it has a short limit against bursts and a long one against patience.
+    {"name": "playground", "path": "/v1/playground", "key": "identity", "rate": "10 per 10 seconds; 60 per 10 minutes"},
+    # A provider that is told to wait tries again later; nothing is lost, and it is never banned.
+    {"name": "webhooks", "path": "/v1/webhooks/{provider}", "key": "ip", "rate": "600 per minute"},
+    # One scheduler calls each job every few minutes, whoever and however many it is that asks.
+    {"name": "cron", "path": "/v1/cron/{job}", "key": "global", "rate": "4 per minute"},
+    # Starting a video holds a worker's thread; no client may have all of them.
+    {"name": "videos-at-once", "path": "/v1/generate/video/{model}", "key": "identity", "concurrency": 4},
+)
 
 # 16 MiB, the guard's own default for whole bodies: an uploaded file is the largest thing that anybody sends.
 BODY_BYTES_MAX: Final = 16 * 1024 * 1024
@@ -82,7 +95,7 @@ def configure(config: Config, given: Mapping[str, object] | None, instance_path:
     """
     problems: list[str] = []
     config.update(DEFAULTS)
-    config.update(_guard_defaults())
+    config.update(_guard_defaults(instance_path))
     config.update(_environment("CONTROL_PLANE", str, problems))
     config.update(_environment("BSGUARD", json.loads, problems))
     config.update(given or {})
@@ -100,13 +113,25 @@ def configure(config: Config, given: Mapping[str, object] | None, instance_path:
     return settings
 
 
-def _guard_defaults() -> dict[str, object]:
+def _guard_defaults(instance_path: str) -> dict[str, object]:
     return {
         "MAX_CONTENT_LENGTH": BODY_BYTES_MAX,
         "BSGUARD_MODE": "enforce",
         "BSGUARD_BODY_BYTES_MAX": BODY_BYTES_MAX,
         # An upload is the file itself; everything else that is posted is JSON.
         "BSGUARD_PROTOCOL_CONTENT_TYPES": {"/v1/files": list(UPLOAD_MEDIA_TYPES)},
+        # A guessed cron secret is a guessed credential.
+        "BSGUARD_LIMITER_CREDENTIAL_HEADERS": ["Authorization", "X-Cron-Secret"],
+        "BSGUARD_LIMITER_RULES": list(LIMITS),
+        "BSGUARD_EXCEPTIONS": [
+            {
+                "rule": "limiter.global",
+                "path": "/v1/webhooks/{provider}",
+                "comment": "providers send as many webhooks as there are generations; the rule webhooks counts them",
+            }
+        ],
+        # Plan limits are counted beside the guard's, so that they hold across workers.
+        "RATELIMIT_STORAGE_URI": f"bsguard+local://{quote(str(Path(instance_path) / 'bsguard'))}",
     }
 
 

@@ -17,6 +17,8 @@ class Request:
     wire: bytes
     status: int
     code: str = ""
+    #: How many of them are sent, one after another; the last one's answer counts.
+    times: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ def wire(line: str, *headers: str, body: bytes = b"") -> bytes:
 def requests(secret: str) -> list[Request]:
     """All of them, in the order in which they are sent; *secret* is a working API key."""
     key = f"Authorization: Bearer {secret}"
-    return [*_served(key), *_identity(key), *_line_and_headers(key), *_bodies(key), *_paths(key)]
+    return [*_served(key), *_identity(key), *_line_and_headers(key), *_bodies(key), *_paths(key), *_limits(key)]
 
 
 def _served(key: str) -> list[Request]:
@@ -164,4 +166,23 @@ def _paths(key: str) -> list[Request]:
         *(Request(f"path with {name}", get(path), 400, "BSE1114") for name, path in tricks.items()),
         Request("path outside the API", get("/admin"), 404, "BSE1001"),
         Request("path that does not exist", get("/v1/nothing"), 404, "BSE2101"),
+    ]
+
+
+def _limits(key: str) -> list[Request]:
+    """Each up to its limit, and once more."""
+    prompt = json.dumps({"generation_prompt": "a reef"}).encode()
+    playground = wire("POST /v1/playground", _HOST, _JSON, body=prompt)
+    webhook = wire("POST /v1/webhooks/replicate", _HOST, _JSON, body=b"{}")
+    cron = wire("POST /v1/cron/sweep", _HOST, "X-Cron-Secret: guessed")
+    video = wire("POST /v1/generate/video/current-1", _HOST, key, _JSON, body=prompt)
+    return [
+        Request("playground: 10 in a row", playground, 501, "BSE2901", times=10),
+        Request("playground: one too many", playground, 429, "BSE1301"),
+        Request("webhooks: a flood of 700 in a minute", webhook, 429, "BSE1301", times=700),
+        Request("webhooks: still no ban", wire("GET /v1/health", _HOST), 200),
+        Request("cron: 4 in a minute, without its secret", cron, 401, "BSE2006", times=4),
+        Request("cron: one too many, whoever asks", cron, 429, "BSE1301"),
+        Request("videos: what the account's plan allows", video, 501, "BSE2901", times=6),
+        Request("videos: one too many for the plan", video, 429, "BSE2204"),
     ]
