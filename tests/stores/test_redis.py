@@ -207,6 +207,7 @@ class TestRefusals:
         store.close()
 
     def test_rights(self, guarded: RedisServer) -> None:
+        key = KEYS.counter("rights", "192.0.2.1")
         with redis.Redis(port=guarded.port, password="hunter2") as admin:
             admin.execute_command("ACL", "SETUSER", "reader", "on", ">hunter2r", "~*", "+get", "+mget")
             admin.execute_command(
@@ -216,8 +217,8 @@ class TestRefusals:
         reader = RedisStore(store_url(f"redis://reader:hunter2r@127.0.0.1:{guarded.port}"))
         assert "may not run EVALSHA" in self.refusal(reader)
         least = open_kind("redis", f"redis://least:hunter2l@127.0.0.1:{guarded.port}")
-        assert least.take(0, [Counter(KEY, RATE)], [MARK], [Ban(BAN)]).over == ()
-        assert least.settle(0, [Change(KEY, RATE, -1)], [(MARK, 5)]) == [0]
+        assert least.take(0, [Counter(key, RATE)], [MARK], [Ban(BAN)]).over == ()
+        assert least.settle(0, [Change(key, RATE, -1)], [(MARK, 5)]) == [0]
         least.ban(0, BAN, 1)
         reader.close()
         least.close()
