@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from bsguard.billing.points import passing
-from bsguard.billing.runner import LOCK_ACCOUNT, ConnectFailed, errors_of, every, first, in_each_child
+from bsguard.billing.runner import LOCK_ACCOUNT, ConnectFailed, errors_of, every, first
+from bsguard.core.fork import in_each_child
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -8,7 +8,7 @@ import threading
 import time
 from typing import IO, TYPE_CHECKING, Final
 
-from bsguard.stores.fork import in_each_child
+from bsguard.core.fork import in_each_child
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -224,7 +224,7 @@ def test_processes_drain_an_account_exactly(engine: Engine, url: str, coalesce: 
     assert_invariants(Ledger(engine))
 
 
-@pytest.mark.parametrize("seconds", [3, pytest.param(30, marks=pytest.mark.slow)], ids=["short", "long"])
+@pytest.mark.parametrize("seconds", [2, pytest.param(30, marks=pytest.mark.long)], ids=["short", "long"])
 def test_the_bank_keeps_its_books(engine: Engine, url: str, tmp_path: Path, seconds: int) -> None:
     """Four processes of three threads do everything at random, while an audit looks on."""
     ledger = Ledger(engine, lock_timeout_ms=10_000)
