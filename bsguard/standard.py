@@ -40,6 +40,7 @@ _log = logging.getLogger("bsguard")
 #: The layers in their standard order, outermost first. Imported when they are used.
 LAYERS: Final[dict[str, str]] = {
     "protocol": "bsguard.protocol:Protocol",
+    "contract": "bsguard.contract:Contract",
     "tenant": "bsguard.tenant:Tenant",
 }
 
@@ -138,6 +139,7 @@ def guard(
     folder = _state_folder(settings.state_dir or DEFAULT_STATE_DIR, clock, degraded)
     if not settings.secret_keys:
         settings = dataclasses.replace(settings, secret_keys=(_secret(folder, clock, degraded),))
+    settings = dataclasses.replace(settings, state_dir=folder)  # what layers may keep, they keep there
     store = _event_store(folder, plan.events)
     overrides = _overrides(folder, clock)
     sinks = [sink for sink in (log_event if plan.events.logged else None, store, emit) if sink is not None]
