@@ -58,9 +58,10 @@ class Plan:
 
     @property
     def used(self) -> tuple[str, ...]:
-        """Names of the layers in use, in standard order."""
+        """Names of the layers in use, in standard order; those that have nothing to do are left out."""
         chosen = self.settings.layers
-        return tuple(name for name in LAYERS if chosen is None or name in chosen)
+        names = (name for name in LAYERS if chosen is None or name in chosen)
+        return tuple(name for name in names if not self.layers[name].idle)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

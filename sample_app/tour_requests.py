@@ -58,7 +58,7 @@ def wire(line: str, *headers: str, body: bytes = b"") -> bytes:
 def requests(secret: str) -> list[Request]:
     """All of them, in the order in which they are sent; *secret* is a working API key."""
     key = f"Authorization: Bearer {secret}"
-    return [*_served(key), *_identity(key), *_line_and_headers(key), *_bodies(key), *_paths(key)]
+    return [*_served(key), *_identity(key), *_line_and_headers(key), *_bodies(key), *_paths(key), *_contract(key)]
 
 
 def _served(key: str) -> list[Request]:
@@ -72,7 +72,7 @@ def _served(key: str) -> list[Request]:
         Request("estimate", wire(*post, body=estimate), 200),
         Request("estimate, chunked", wire(*post, "Transfer-Encoding: chunked") + chunks, 200),
         Request("generate: not built yet", _generate(key), 501, "BSE2901"),
-        Request("models without a key", wire("GET /v1/models", _HOST), 401, "BSE2001"),
+        Request("models without a key", wire("GET /v1/models", _HOST), 401, "BSE1504"),
     ]
 
 
@@ -106,7 +106,7 @@ def _line_and_headers(key: str) -> list[Request]:
         Request(
             "Authorization of 9,000 bytes", wire(line, _HOST, "Authorization: Bearer " + "a" * 9000), 431, "BSE1110"
         ),
-        Request("host that is not served", wire(line, "Host: evil.example", key), 421, "BSE1002"),
+        Request("host that is not served", wire(line, "Host: evil.example", key), 421, "BSE1503"),
         Request("host with a user name", wire(line, "Host: a@api.us.babysea.ai", key), 400, "BSE1106"),
         Request("upgrade to h2c", wire(line, _HOST, key, *upgrade), 400, "BSE1113"),
         Request("method override", wire(line, _HOST, key, "X-HTTP-Method-Override: DELETE"), 400, "BSE1118"),
@@ -164,4 +164,29 @@ def _paths(key: str) -> list[Request]:
         *(Request(f"path with {name}", get(path), 400, "BSE1114") for name, path in tricks.items()),
         Request("path outside the API", get("/admin"), 404, "BSE1001"),
         Request("path that does not exist", get("/v1/nothing"), 404, "BSE2101"),
+    ]
+
+
+def _contract(key: str) -> list[Request]:
+    """What `openapi/control-plane.yaml` does not allow; the details of each answer are in its body."""
+
+    def get(target: str, *headers: str) -> bytes:
+        return wire(f"GET {target}", _HOST, key, *headers)
+
+    def post(line: str, document: object, *headers: str) -> bytes:
+        return wire(line, _HOST, key, _JSON, *headers, body=json.dumps(document).encode())
+
+    image = "POST /v1/generate/image/reef-1"
+    return [
+        Request("parameter that is not declared", get("/v1/models?kind=image&admin=1"), 400, "BSE1506"),
+        Request("parameter sent twice", get("/v1/generations?limit=2&limit=9999"), 400, "BSE1505"),
+        Request("limit=+7", get("/v1/generations?limit=+7"), 400, "BSE1505"),
+        Request("limit over its maximum", get("/v1/generations?limit=101"), 400, "BSE1505"),
+        Request("id that is none", get("/v1/generations/1%20OR%201=1"), 400, "BSE1505"),
+        Request("method that the path does not have", wire("PUT /v1/models", _HOST, key), 405, "BSE1502"),
+        Request("body without a required field", post(image, {"generation_ratio": "1:1"}), 400, "BSE1510"),
+        Request("body with an unknown field", post(image, {"generation_prompt": "x", "price": 0}), 400, "BSE1510"),
+        Request("top-up without Idempotency-Key", post("POST /v1/billing/topups", {"credits": 5}), 400, "BSE1505"),
+        Request("body where none is taken", post(f"POST /v1/generations/gen_{'0' * 32}/cancel", {}), 400, "BSE1509"),
+        Request("cron without its secret", wire("POST /v1/cron/sweep", _HOST, key), 401, "BSE1504"),
     ]

@@ -173,3 +173,8 @@ class ContractConfig(LayerConfig):
     shadow_ratio: float = setting(
         0.0, "Share of requests that openapi-core judges too, to report where it disagrees: 0 to 1.", _ratio
     )
+
+    @property
+    def idle(self) -> bool:
+        """Without documents there is nothing to enforce."""
+        return not self.documents

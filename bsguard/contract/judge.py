@@ -189,13 +189,13 @@ class Judge:
         try:
             value, found = self._content(wanted, request, body.read(limit))
         except TooMany:
-            return [Violation("contract.fields", "body", keyword="count")]
+            found = [Violation("contract.fields", "body", keyword="count")]
         except NotText:
-            return [Violation("contract.body.malformed", "body", keyword="encoding")]
+            found = [Violation("contract.body.malformed", "body", keyword="encoding")]
         except Malformed as malformed:
-            return [Violation("contract.body.malformed", "body", keyword=str(malformed))]
+            found = [Violation("contract.body.malformed", "body", keyword=str(malformed))]
         except JsonProblem as problem:
-            return [Violation("contract.body.json", "body", keyword=problem.rule)]
+            found = [Violation("contract.body.json", "body", keyword=problem.rule)]
         return found or self._errors(wanted, value)
 
     def _errors(self, wanted: Body, value: Any) -> list[Violation]:

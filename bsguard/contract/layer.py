@@ -41,8 +41,9 @@ class Contract(Layer[ContractConfig]):
 
     def prepare(self) -> None:
         """Load and compile the documents; raises :class:`~bsguard.core.errors.ConfigError` with all their problems."""
-        if not self.config.documents:
+        if self.config.idle:
             self.mode = "off"
+        if self.mode == "off":
             return
         from bsguard.contract.assembly import Assembly
 

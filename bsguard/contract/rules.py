@@ -17,7 +17,7 @@ RULES: Final[Mapping[str, str]] = {
     "contract.method": "A method that the document does not declare for the path.",
     "contract.security": "None of the operation's security requirements has its credentials present.",
     "contract.parameter.missing": "A required parameter is missing.",
-    "contract.parameter.duplicate": "A parameter that is no list was sent twice, and readers differ in which they take.",
+    "contract.parameter.duplicate": "A parameter that is no list was sent twice; readers differ in which they take.",
     "contract.parameter.invalid": "A parameter's value breaks its schema, or its text is not UTF-8.",
     "contract.parameter.undeclared": "A query parameter that the operation does not declare.",
     "contract.fields": "More parameters, form fields or JSON values than the limit.",

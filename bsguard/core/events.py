@@ -139,7 +139,7 @@ class RequestFinished(RequestEvent):
 class ContractViolated(RequestEvent):
     """A request broke the contract of an operation, in the ways that one rule is about."""
 
-    name: ClassVar[str] = "contract.violated"
+    name: ClassVar[str] = "operation.violated"
     #: Id of the operation, and the template of its path.
     operation: str
     route: str

@@ -49,6 +49,11 @@ class LayerConfig:
         readers.one_of("closed", "open"),
     )
 
+    @property
+    def idle(self) -> bool:
+        """Whether these settings leave the layer nothing to do; a guard then leaves it out."""
+        return False
+
 
 C = TypeVar("C", bound=LayerConfig)
 
