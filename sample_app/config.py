@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 REGION_HOSTS: Final = ("api.us.babysea.ai", "api.eu.babysea.ai", "api.jp.babysea.ai")
 
+CONTRACT: Final = Path(__file__).resolve().parent.parent / "openapi" / "control-plane.yaml"
+
 DEFAULTS: Final[Mapping[str, object]] = {
     # SQLAlchemy URL of an SQLite file; empty means control-plane.sqlite3 in the app's instance folder.
     "CONTROL_PLANE_DATABASE_URL": "",
@@ -110,6 +112,7 @@ def configure(config: Config, given: Mapping[str, object] | None, instance_path:
     if problems:
         raise SettingsError(problems)
     config.setdefault("BSGUARD_SURFACES", [_api_surface(settings.api_hosts)])
+    config.setdefault("BSGUARD_CONTRACT_DOCUMENTS", [_contract(settings.api_hosts)])
     return settings
 
 
@@ -137,6 +140,11 @@ def _guard_defaults(instance_path: str) -> dict[str, object]:
 
 def _api_surface(hosts: tuple[str, ...]) -> dict[str, object]:
     return {"name": "api", "kind": "api", "hosts": list(hosts), "prefixes": ["/v1"]}
+
+
+def _contract(hosts: tuple[str, ...]) -> dict[str, object]:
+    """The document, served at its three servers and at the hosts of this deployment."""
+    return {"file": str(CONTRACT), "hosts": [host for host in hosts if host not in REGION_HOSTS]}
 
 
 def _environment(prefix: str, loads: Callable[[str], Any], problems: list[str]) -> dict[str, object]:

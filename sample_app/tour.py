@@ -159,7 +159,7 @@ def _show(seen: Iterator[Seen]) -> int:
 
 def _reason(one: Seen) -> str:
     """What the event says: the rule and why, or who was served."""
-    acted = sorted((event for event in one.events if "rule" in event), key=lambda event: event["event"] != _DENIED)
+    acted = sorted((event for event in one.events if "code" in event), key=lambda event: event["event"] != _DENIED)
     if acted:
         return f"{acted[0]['event']}  {acted[0]['rule']}: {acted[0]['reason']}"
     stripped = next((event for event in one.events if event["event"] == "headers.stripped"), None)

@@ -60,7 +60,7 @@ def _mode(source: Source) -> Iterator[Result]:
     if not settings.enabled:
         yield Result("fail", "mode", "BSGUARD_ENABLED is False: nothing is guarded", "remove the setting")
         return
-    modes = {name: config.mode or settings.mode for name, config in source.plan.layers.items()}
+    modes = {name: source.plan.layers[name].mode or settings.mode for name in source.plan.used}
     lax = [f"{name} {mode}" for name, mode in modes.items() if mode != "enforce"]
     if lax:
         remedy = 'set BSGUARD_MODE = "enforce" when `bsguard events list` shows no false alarm'

@@ -136,6 +136,34 @@ class RequestFinished(RequestEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ContractViolated(RequestEvent):
+    """A request broke the contract of an operation, in the ways that one rule is about."""
+
+    name: ClassVar[str] = "operation.violated"
+    #: Id of the operation, and the template of its path.
+    operation: str
+    route: str
+    rule: str
+    #: Place, name, pointer and schema keyword of each violation, at most ten; no values.
+    violations: tuple[str, ...]
+    #: Names of parameters that are not declared, as printable text, cut; for `BSGUARD_CONTRACT_PARAMETERS_IGNORED`.
+    undeclared: tuple[str, ...]
+    #: As in the event about the rule.
+    action: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointUnknown(RequestEvent):
+    """A request for something that no document describes, within the paths that documents describe: an anomaly."""
+
+    name: ClassVar[str] = "endpoint.unknown"
+    #: The path with everything that looks like an id replaced by ``{id}``.
+    route: str
+    #: As in the event about the rule.
+    action: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServerRecognised(Event):
     """Said once in each process, at its first request: the server, and what it hides."""
 
@@ -219,6 +247,8 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     HeadersStripped,
     LayerFailed,
     RequestFinished,
+    ContractViolated,
+    EndpointUnknown,
     ServerRecognised,
     ProxyUndeclared,
     BanSet,

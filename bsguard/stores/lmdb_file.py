@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Final
 import lmdb
 
 from bsguard.core.errors import StateUnusable
-from bsguard.stores.fork import in_each_child
+from bsguard.core.fork import in_each_child
 from bsguard.stores.sqlite import lock_within
 
 if TYPE_CHECKING:

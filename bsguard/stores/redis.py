@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from bsguard.core.errors import StateUnusable
 from bsguard.core.events import printable
-from bsguard.stores.fork import in_each_child
+from bsguard.core.fork import in_each_child
 from bsguard.stores.port import Taken
 
 if TYPE_CHECKING:

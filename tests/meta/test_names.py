@@ -41,9 +41,9 @@ if TYPE_CHECKING:
 _SETTING = re.compile(r"\bBSGUARD_[A-Z0-9_]*[A-Z0-9](?![A-Z0-9_]*[<*…{])")
 _CODE = re.compile(r"\bBSE\d{4}\b")
 _PROBLEM = re.compile(r"\bbsguard\.E\d{3}\b")
-_LAYER_RULE = re.compile(r"(?<![\w.])(?:protocol|tenant)\.[a-z][a-z0-9*-]*(?:\.[a-z0-9*-]+)*")
+_LAYER_RULE = re.compile(r"(?<![\w.])(?:protocol|contract|tenant)\.[a-z][a-z0-9*-]*(?:\.[a-z0-9*-]+)*")
 _ANY_RULE = re.compile(r"(?:body|guard)\.[a-z-]+")
-_EVENT = re.compile(r"(?:request|rule|headers|layer|server|proxy|state)\.[a-z_]+")
+_EVENT = re.compile(r"(?:request|rule|headers|layer|server|proxy|state|endpoint|operation)\.[a-z_]+")
 
 PAGES = {name_of(page): page for page in pages()}
 WRITTEN_BY_HAND = {name: page for name, page in PAGES.items() if page.parent != GENERATED}

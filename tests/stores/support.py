@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bsguard.core.secrets import Secrets
+from bsguard.core.store_url import store_url
 from bsguard.stores.embedded import SQLiteStore
 from bsguard.stores.memory import MemoryStore
 from bsguard.stores.port import Keys
 from bsguard.stores.redis import RedisStore
-from bsguard.stores.url import store_url
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,9 +13,9 @@ import pytest
 import redis
 
 from bsguard.core.errors import StateUnusable
+from bsguard.core.store_url import store_url
 from bsguard.stores.port import Ban, Change, Counter, Rate
 from bsguard.stores.redis import ANSWER_MS, CONNECT_MS, PREFIX, RedisStore, StoreRefused
-from bsguard.stores.url import store_url
 from tests.stores.support import KEYS, SECOND, RedisServer, free_port, open_kind
 
 if TYPE_CHECKING:
@@ -266,7 +266,7 @@ def test_without_the_package_the_message_says_how_to_get_it() -> None:
     lines = (
         "import sys; sys.modules['redis'] = None",
         "from bsguard.stores.redis import RedisStore, StoreRefused",
-        "from bsguard.stores.url import StoreURL, store_url",
+        "from bsguard.core.store_url import StoreURL, store_url",
         "from bsguard.core.config import Wanted",
         "try: RedisStore(StoreURL('redis', host='h'))",
         "except StoreRefused as error: print(error)",

@@ -1,0 +1,131 @@
+"""The contract layer: every request is judged against the OpenAPI document before the application runs."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, ClassVar, Final, Literal
+
+from bsguard.contract.config import ContractConfig
+from bsguard.contract.rules import CODE_OF, REASON_OF, RULES
+from bsguard.core.events import ContractViolated, EndpointUnknown, printable
+from bsguard.core.layer import Layer
+from bsguard.core.verdict import ALLOW, Finding, Note, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bsguard.contract.assembly import Place
+    from bsguard.contract.config import Action
+    from bsguard.contract.operations import Operation
+    from bsguard.contract.violations import Violation
+    from bsguard.core.request import Request
+
+#: Violations of one rule that are told, and in the reason for people.
+_ACTS: Final[dict[str, Literal["deny", "log"]]] = {"block": "deny", "log": "log"}
+_TOLD_MAX: Final = 10
+_IN_REASON_MAX: Final = 3
+_NAME_CHARS_MAX: Final = 40
+_ID: Final = re.compile(r"[0-9]+|[0-9a-fA-F-]{8,}|(?=[^/]*[0-9])[A-Za-z0-9_.~-]{16,}")
+
+
+class Contract(Layer[ContractConfig]):
+    """Enforces OpenAPI documents: parameters, bodies, media types, credentials, methods, and unknown endpoints.
+
+    Documents are loaded, checked and compiled when the layer is made, or taken from the state directory where that was
+    done before. Without documents the layer does nothing.
+    """
+
+    name: ClassVar[str] = "contract"
+    config_class = ContractConfig
+    rules = RULES
+
+    def prepare(self) -> None:
+        """Load and compile the documents; raises :class:`~bsguard.core.errors.ConfigError` with all their problems."""
+        if self.config.idle:
+            self.mode = "off"
+        if self.mode == "off":
+            return
+        from bsguard.contract.assembly import Assembly
+
+        self.assembly = Assembly(self.config, self.settings.state_dir)
+
+    def inspect_head(self, request: Request) -> Verdict:
+        """The operation, its parameters and credentials, and whether a body is expected."""
+        place = self.assembly.place(request)
+        if place.action == "none":
+            return ALLOW
+        operation = place.operation
+        if operation is None or place.mount is None:
+            return self._beside(place, request)
+        violations, undeclared = self.assembly.judge(place.mount).head(operation, request, place.taken)
+        if not violations:
+            return ALLOW
+        return Verdict(tuple(self._findings(operation, place.action, violations, undeclared)))
+
+    def inspect_body(self, request: Request) -> Verdict:
+        """The body, where the operation describes it."""
+        place = self.assembly.place(request)
+        operation = place.operation
+        if operation is None or place.mount is None or place.action == "none":
+            return ALLOW
+        violations = self.assembly.judge(place.mount).body(operation, request)
+        if not violations:
+            return ALLOW
+        return Verdict(tuple(self._findings(operation, place.action, violations, [])))
+
+    def _beside(self, place: Place, request: Request) -> Verdict:
+        """A request that falls on no operation."""
+        rule = f"contract.{place.problem}"
+        headers: tuple[tuple[str, str], ...] = ()
+        note = None
+        if place.entry is not None:
+            headers = (("Allow", place.entry.allowed(options=self.config.options == "pass")),)
+        if place.problem == "endpoint":
+            note = Note(EndpointUnknown, (("route", _route(request.path)),))
+        finding = Finding(rule, CODE_OF[rule], REASON_OF[rule], _ACTS[place.action], headers, note=note)
+        return Verdict((finding,))
+
+    def _findings(
+        self, operation: Operation, action: Action, violations: Iterable[Violation], undeclared: list[str]
+    ) -> Iterable[Finding]:
+        """One finding for each rule that is broken, so that each has its own mode and exceptions."""
+        from bsguard.contract.assembly import laxer
+
+        by_rule: dict[str, list[Violation]] = {}
+        for violation in violations:
+            by_rule.setdefault(violation.rule, []).append(violation)
+        for rule, broken in by_rule.items():
+            mine = rule == "contract.parameter.undeclared"
+            wanted = laxer(action, self.config.unspecified_parameters) if mine else action
+            if wanted == "none":
+                continue
+            told = tuple(dict.fromkeys(str(violation) for violation in broken))[:_TOLD_MAX]
+            names = tuple(printable(name[:_NAME_CHARS_MAX]) for name in undeclared[:_TOLD_MAX]) if mine else ()
+            facts = {
+                "operation": operation.id,
+                "route": operation.template,
+                "rule": rule,
+                "violations": told,
+                "undeclared": names,
+            }
+            yield Finding(
+                rule,
+                CODE_OF[rule],
+                f"{REASON_OF[rule]}: {'; '.join(told[:_IN_REASON_MAX])} ({operation.id})",
+                _ACTS[wanted],
+                _challenge(operation) if rule == "contract.security" else (),
+                details=tuple(dict.fromkeys(violation.detail for violation in broken))[:_TOLD_MAX],
+                note=Note(ContractViolated, tuple(facts.items())),
+            )
+
+
+def _challenge(operation: Operation) -> tuple[tuple[str, str], ...]:
+    """``WWW-Authenticate``, which a 401 must have (RFC 9110 §15.5.2); keys in other places have no scheme."""
+    schemes = [one.name for alternative in operation.security for one in alternative if one.place == "authorization"]
+    named = [f'{scheme.capitalize()} realm="api"' for scheme in dict.fromkeys(schemes)]
+    return (("WWW-Authenticate", ", ".join(named) or 'ApiKey realm="api"'),)
+
+
+def _route(path: str) -> str:
+    """*path* with everything that looks like an id replaced, so that a scan of ids is one route."""
+    return printable("/".join("{id}" if _ID.fullmatch(segment) else segment for segment in path.split("/")))
