@@ -15,6 +15,7 @@ from bsguard.core.config import PROBLEMS, settings_of
 from bsguard.core.networks import Networks
 from bsguard.core.settings import Settings
 from bsguard.extension import guard_of
+from bsguard.limiter.config import LimiterConfig
 from bsguard.observe.config import EventsConfig
 from bsguard.protocol.config import ProtocolConfig
 from bsguard.standard import LAYERS, Plan, layer_class, read_plan
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 CANARY = "c4nary7c4nary7"
 GROUPS: dict[str, type[Any]] = {"": Settings, "PROTOCOL_": ProtocolConfig, "TENANT_": TenantConfig}
-GROUPS["EVENTS_"] = EventsConfig
+GROUPS |= {"LIMITER_": LimiterConfig, "EVENTS_": EventsConfig}
 ALL_KEYS = [prefix + key for prefix, cls in GROUPS.items() for key in settings_of(cls)]
 
 pytestmark = pytest.mark.usefixtures("own_place")
@@ -93,7 +94,12 @@ PROVOKED: dict[str, tuple[Callable[[Path], object], str, str, str]] = {
         "wanted a whole number",
     ),
     "a layer that is near": (planned(LAYERS=["protocl"]), "bsguard.E002", "BSGUARD_LAYERS", "did you mean protocol?"),
-    "a layer that is far": (planned(LAYERS=["x"]), "bsguard.E002", "BSGUARD_LAYERS", "there are: protocol, tenant"),
+    "a layer that is far": (
+        planned(LAYERS=["x"]),
+        "bsguard.E002",
+        "BSGUARD_LAYERS",
+        "there are: protocol, limiter, tenant",
+    ),
     "an inspection limit over the hard maximum": (
         planned(INSPECT_BYTES_MAX=4096, BODY_BYTES_MAX=2048),
         "bsguard.E003",
@@ -206,7 +212,7 @@ def test_a_submitted_value_never_stands_in_a_message(key: str) -> None:
 
 
 def test_the_table_of_all_settings_is_complete() -> None:
-    assert len(ALL_KEYS) == len(set(ALL_KEYS)) == 41
+    assert len(ALL_KEYS) == len(set(ALL_KEYS)) == 58
     assert read_plan({}) == read_plan({}, prefix="BSGUARD_")
 
 
@@ -244,9 +250,9 @@ def test_settings_from_the_environment_arrive_as_text(
 
 
 def test_layers_are_used_in_standard_order_however_they_are_listed() -> None:
-    assert read_plan({}).used == tuple(LAYERS) == ("protocol", "tenant")
+    assert read_plan({}).used == tuple(LAYERS) == ("protocol", "limiter", "tenant")
     assert read_plan({"LAYERS": ["tenant"]}).used == ("tenant",)
-    assert [layer_class(name).name for name in LAYERS] == ["protocol", "tenant"]
+    assert [layer_class(name).name for name in LAYERS] == ["protocol", "limiter", "tenant"]
 
 
 def test_a_plan_that_was_read_is_used_as_it_is(tmp_path: Path) -> None:
@@ -283,7 +289,7 @@ def test_monitor_mode_is_said_at_start(caplog: pytest.LogCaptureFixture, tmp_pat
         guard(App(), {**config, "MODE": mode})
 
     assert [record.getMessage().partition(":")[0] for record in caplog.records] == [
-        "bsguard monitors in protocol, tenant"
+        "bsguard monitors in protocol, limiter, tenant"
     ]
 
 
