@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from bsguard.core import codes
 from bsguard.core.verdict import Finding
-from bsguard.limiter.rules import OWN_RULES
+from bsguard.limiter.rules import GLOBAL, OWN_RULES
 from bsguard.limiter.step import SECOND_US, Limit, named
 from bsguard.stores.port import Counter, Rate
 
@@ -30,7 +30,7 @@ class Rates:
     def __init__(self, config: LimiterConfig, keys: Keys) -> None:
         self._keys = keys
         finding = Finding("limiter.global", codes.RATE_LIMITED, "the client sends too many requests")
-        self._global = Limit("global", config.global_rate.rate, finding, shown=True) if config.defaults else None
+        self._global = Limit(GLOBAL, config.global_rate.rate, finding, shown=True) if config.defaults else None
         self._own = tuple((rule, tuple(_limits(rule))) for rule in config.rules)
 
     def plan(self, request: Request, step: Step, who: Who, stance: Stance) -> tuple[int, ...]:
@@ -96,8 +96,7 @@ def _limits(rule: Rule) -> Iterator[Limit]:
     if rule.concurrency:
         reason = f"too many requests at the same time for the rule {rule.name}"
         finding = Finding(OWN_RULES + rule.name, codes.TOO_MANY_AT_ONCE, reason, action)
-        yield Limit(rule.name, Rate(rule.lapse_seconds * SECOND_US, rule.concurrency), finding)
+        yield Limit(*rule.limits, Rate(rule.lapse_seconds * SECOND_US, rule.concurrency), finding)
     finding = Finding(OWN_RULES + rule.name, codes.RATE_LIMITED, f"too many requests for the rule {rule.name}", action)
-    for number, quota in enumerate(rule.quotas, start=1):
-        name = rule.name if len(rule.quotas) == 1 else f"{rule.name}-{number}"
+    for name, quota in zip(rule.limits, rule.quotas, strict=False):
         yield Limit(name, quota.rate, finding, shown=rule.action == "block")
