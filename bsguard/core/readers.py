@@ -177,15 +177,16 @@ def by_path(read_value: Callable[[object], T]) -> Callable[[object], tuple[tuple
 
 
 def modes_by_rule(known: Iterable[str]) -> Callable[[object], tuple[tuple[str, str], ...]]:
-    """A mapping from rule ids, all of them *known*, to modes."""
+    """A mapping from rule ids, all of them *known*, to modes; one that ends with ``*`` stands for those of settings."""
     rules = frozenset(known)
+    own = tuple(rule[:-1] for rule in rules if rule.endswith("*"))
     read_mode = one_of("enforce", "monitor", "off")
 
     def read(value: object) -> tuple[tuple[str, str], ...]:
         if not isinstance(value, Mapping):
             raise Wanted("a mapping from rule ids to modes")
         for rule in value:
-            if rule not in rules:
+            if (rule not in rules and not str(rule).startswith(own)) or str(rule).endswith("*"):
                 close = nearest(str(rule), rules)
                 remedy = f"did you mean {close}?" if close else "see docs/reference/rules.md"
                 raise Wanted(f"rule ids of this layer ({remedy})")

@@ -12,7 +12,7 @@ from bsguard.core.layer import LayerConfig
 from bsguard.core.networks import NO_NETWORKS, Networks
 from bsguard.limiter.rate import Quota, quota
 from bsguard.limiter.rule import Rule, unreachable
-from bsguard.limiter.rules import OWN_RULES, RULES
+from bsguard.limiter.rules import GLOBAL, OWN_RULES, RULES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -110,9 +110,14 @@ class LimiterConfig(LayerConfig):
     def problems(self, settings: Settings, prefix: str) -> Iterator[Problem]:
         """What of the rules cannot take effect."""
         key = f"{prefix}RULES"
-        names = [rule.name for rule in self.rules]
+        names = [GLOBAL, *(name for rule in self.rules for name in rule.limits)]
+        names += [rule.name for rule in self.rules if rule.name not in rule.limits]
         if len(set(names)) != len(names):
-            yield Problem(CONTRADICTION, key, "has two rules of one name; events and exceptions go by it")
+            message = f'has two rules of one name, or one named "{GLOBAL}"; a rule with several rates has its name and '
+            yield Problem(CONTRADICTION, key, message + "NAME-1, NAME-2 …; counters, events and exceptions go by it")
+        for rule_id, _ in self.rule_modes:
+            if rule_id.startswith(OWN_RULES) and rule_id not in self.rule_ids:
+                yield Problem(CONTRADICTION, f"{prefix}RULE_MODES", f"names a rule that {key} does not have")
         for name, other in unreachable(self.rules):
             yield Problem(
                 CONTRADICTION, key, f"{name} can never take effect, because {other} always does before; remove one"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from bsguard.core import codes
 from bsguard.core.verdict import Finding
 from bsguard.limiter.headers import policy_of
-from bsguard.limiter.rules import OWN_RULES
+from bsguard.limiter.rules import GLOBAL, OWN_RULES
 from bsguard.limiter.step import SECOND_US, Charge, Limit, named
 from bsguard.stores.port import Counter, Rate
 
@@ -37,7 +37,7 @@ class Rates:
     def __init__(self, config: LimiterConfig, keys: Keys) -> None:
         self._keys = keys
         rate = config.global_rate.rate
-        self._global = Limit("global", rate, FLOODED, policy_of("global", rate)) if config.defaults else None
+        self._global = Limit(GLOBAL, rate, FLOODED, policy_of(GLOBAL, rate)) if config.defaults else None
         self._own = tuple((rule, tuple(_limits(rule))) for rule in config.rules)
         self._charges = lru_cache(maxsize=_CHARGES_MAX)(self._charges_of)
 
@@ -102,8 +102,7 @@ def _limits(rule: Rule) -> Iterator[Limit]:
     if rule.concurrency:
         reason = f"too many requests at the same time for the rule {rule.name}"
         finding = Finding(OWN_RULES + rule.name, codes.TOO_MANY_AT_ONCE, reason, action)
-        yield Limit(rule.name, Rate(rule.lapse_seconds * SECOND_US, rule.concurrency), finding)
+        yield Limit(*rule.limits, Rate(rule.lapse_seconds * SECOND_US, rule.concurrency), finding)
     finding = Finding(OWN_RULES + rule.name, codes.RATE_LIMITED, f"too many requests for the rule {rule.name}", action)
-    for number, quota in enumerate(rule.quotas, start=1):
-        name = rule.name if len(rule.quotas) == 1 else f"{rule.name}-{number}"
+    for name, quota in zip(rule.limits, rule.quotas, strict=False):
         yield Limit(name, quota.rate, finding, policy_of(name, quota.rate) if rule.action == "block" else "")

@@ -62,6 +62,13 @@ class Rule:
     #: ``block`` refuses what is over, ``log`` only reports it.
     action: Literal["block", "log"]
 
+    @property
+    def limits(self) -> tuple[str, ...]:
+        """The names of its limits: its own, with a number where it has several rates."""
+        if len(self.quotas) < 2:
+            return (self.name,)
+        return tuple(f"{self.name}-{number}" for number in range(1, len(self.quotas) + 1))
+
     @classmethod
     def parse(cls, item: object) -> Rule:
         """Read one rule from a mapping; :class:`Wanted` says what is wrong."""
@@ -80,8 +87,11 @@ class Rule:
         kind, header = _key(item.get("key", "ip"))
         found = quotas(item["rate"]) if "rate" in item else ()
         cost = _field(item, "cost", 1, readers.whole(1, 1_000_000))
-        if any(cost > quota.amount for quota in found):
+        concurrency = _field(item, "concurrency", 0, readers.whole(1, 100_000))
+        if any(cost > quota.amount for quota in found) or cost > (concurrency or cost):
             raise Wanted('a "cost" that fits into each rate, or nothing ever passes')
+        if "lapse_seconds" in item and not concurrency:
+            raise Wanted('"lapse_seconds" only beside "concurrency"')
         return cls(
             name=name,
             match=Match(
@@ -92,7 +102,7 @@ class Rule:
             key=kind,
             header=header,
             quotas=found,
-            concurrency=_field(item, "concurrency", 0, readers.whole(1, 100_000)),
+            concurrency=concurrency,
             lapse_seconds=_field(item, "lapse_seconds", 300, readers.whole(1, 86_400)),
             cost=cost,
             action=_field(item, "action", "block", readers.one_of("block", "log")),

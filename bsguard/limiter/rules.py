@@ -7,6 +7,9 @@ from typing import Final
 #: What the ids of rules from the settings begin with; the rest is the rule's name.
 OWN_RULES: Final = "limiter.rule."
 
+#: What the global limit is called in `RateLimit`, where it stands beside those of own rules.
+GLOBAL: Final = "global"
+
 RULES: Final = {
     "limiter.global": "A client sends more requests than `BSGUARD_LIMITER_GLOBAL_RATE`; an IPv6 client counts as its "
     "/64, and its /48 together has sixteen times as much.",

@@ -15,6 +15,7 @@ from bsguard import ConfigError, Protocol, Tenant
 from bsguard.core.config import Wanted, info_of, settings_of
 from bsguard.core.exemptions import Exemption
 from bsguard.core.settings import Settings
+from bsguard.limiter.config import LimiterConfig
 from bsguard.observe.config import EventsConfig
 from bsguard.protocol.config import ProtocolConfig
 from bsguard.protocol.rules import RULES
@@ -23,14 +24,28 @@ from bsguard.tenant.layer import TenantConfig
 from bsguard.testing import environ, run
 from tests.property.support import app, joined, looks, native
 
-GROUPS = {"": Settings, "PROTOCOL_": ProtocolConfig, "TENANT_": TenantConfig, "EVENTS_": EventsConfig}
+GROUPS = {"": Settings, "PROTOCOL_": ProtocolConfig, "TENANT_": TenantConfig}
+GROUPS |= {"LIMITER_": LimiterConfig, "EVENTS_": EventsConfig}
 READERS = {prefix + key: info_of(one).read for prefix, cls in GROUPS.items() for key, one in settings_of(cls).items()}
 
 texts = (
     native(12)
     | st.text(max_size=6)
     | st.sampled_from(
-        ["/v1/{id}", "10.0.0.0/8", "unix", "enforce", "protocol.*", "2027-01-01", "api", "GET", "*", "x" * 16]
+        [
+            "/v1/{id}",
+            "5/minute",
+            "1 per 2 hours; 3/day",
+            "10.0.0.0/8",
+            "unix",
+            "enforce",
+            "protocol.*",
+            "2027-01-01",
+            "api",
+            "GET",
+            "*",
+            "x" * 16,
+        ]
     )
     | joined("10.0.0.0/8", ",", "/", "*", "**", "GET", "a/b", "https://a.test", "\udcff", "\0", " ", max_size=4)
 )
@@ -45,7 +60,24 @@ leaves = (
     | st.datetimes()
 )
 keys = st.sampled_from(
-    ["name", "kind", "hosts", "prefixes", "rule", "tag", "path", "method", "addresses", "comment", "expires", *RULES]
+    [
+        "name",
+        "key",
+        "rate",
+        "concurrency",
+        "cost",
+        "kind",
+        "hosts",
+        "prefixes",
+        "rule",
+        "tag",
+        "path",
+        "method",
+        "addresses",
+        "comment",
+        "expires",
+        *RULES,
+    ]
 )
 values = st.recursive(
     leaves | st.just(object()) | st.just(Path("x")),
@@ -80,7 +112,7 @@ def test_any_value_is_read_or_wanted_otherwise(key: str) -> None:
 
 
 def test_every_setting_has_a_reader() -> None:
-    assert len(READERS) == 41
+    assert len(READERS) == 58
 
 
 exemptions = st.fixed_dictionaries(

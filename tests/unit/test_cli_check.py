@@ -86,14 +86,20 @@ def test_results_are_told_in_words_with_their_remedies(state: Path, tmp_path: Pa
     lines = done.output.splitlines()
 
     assert done.exit_code == 0
-    assert lines[0] == "ok    settings: read; layers: protocol, tenant"
-    assert lines[1] == "warn  mode: not enforcing: protocol monitor, tenant monitor"
+    assert lines[0] == "ok    settings: read; layers: protocol, limiter, tenant"
+    assert lines[1] == "warn  mode: not enforcing: protocol monitor, limiter monitor, tenant monitor"
     assert lines[2].startswith('      set BSGUARD_MODE = "enforce"')
 
 
 RESULTS: dict[str, tuple[dict[str, Any], str, str, str, int]] = {
     "not enabled": ({"ENABLED": False}, "mode", "fail", "nothing is guarded", 1),
-    "monitoring": ({"MODE": "monitor"}, "mode", "warn", "not enforcing: protocol monitor, tenant monitor", 0),
+    "monitoring": (
+        {"MODE": "monitor"},
+        "mode",
+        "warn",
+        "not enforcing: protocol monitor, limiter monitor, tenant monitor",
+        0,
+    ),
     "one layer off": ({"TENANT_MODE": "off"}, "mode", "warn", "not enforcing: tenant off", 0),
     "no secrets": ({"SECRET_KEYS": []}, "secrets", "warn", "none set", 0),
     "no proxy": ({"TRUSTED_PROXIES": []}, "proxy", "warn", "no proxy declared", 0),

@@ -149,11 +149,12 @@ def test_the_table_is_bounded(opened: Any, monkeypatch: pytest.MonkeyPatch) -> N
     view = opened()
     for _ in range(3):
         view.add(entry())
-    with pytest.raises(StateUnusable, match="holds 3 entries; delete some first"):
+    with pytest.raises(StateUnusable, match="holds 3 of this kind; delete some first"):
         view.add(entry())
+    assert view.add(entry(kind="ban")) == 4  # has room of its own
     view.delete(1)
 
-    assert view.add(entry()) == 4
+    assert view.add(entry()) == 5
 
 
 @pytest.mark.parametrize("wrong", [{"kind": "wish"}, {"author": ""}, {"comment": ""}, {"author": None}])

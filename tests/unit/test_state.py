@@ -228,8 +228,8 @@ for made in (early, late):
 @pytest.mark.parametrize(
     ("mode", "said"),
     [
-        ("enforce", ["200 200 405 503 dropped 2 []", "200 200 405 503 ['state_dir']"]),
-        ("monitor", ["200 200 200 200 dropped 2 []", "200 200 200 200 ['state_dir']"]),
+        ("enforce", ["200 200 405 503 dropped 3 []", "200 200 405 503 ['state_dir']"]),
+        ("monitor", ["200 200 200 200 dropped 3 []", "200 200 200 200 ['state_dir']"]),
     ],
 )
 def test_a_disk_that_is_full_costs_events_and_large_bodies_but_no_request(

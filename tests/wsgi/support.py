@@ -227,7 +227,8 @@ class Delegating:
 def arrange(name: str, app: Any, settings: dict[str, Any], folder: Path, **common: Any) -> Any:
     """*app* behind protocol and tenant in the arrangement *name*: an order, and what stands between."""
     if name == "guard":
-        quiet = {"MODE": "enforce", "STATE_DIR": folder / "state", "EVENTS_STORED": False}
+        alike = ["protocol", "tenant"]  # the same as in the other arrangements
+        quiet = {"LAYERS": alike, "MODE": "enforce", "STATE_DIR": folder / "state", "EVENTS_STORED": False}
         return guard(app, {**quiet, **settings}, **common)
     order, _, way = name.partition(", ")
     layers = [partial(layer, settings=settings, **common) for layer in (Protocol, Tenant)]
