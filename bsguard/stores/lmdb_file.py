@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING, Final
 import lmdb
 
 from bsguard.core.errors import StateUnusable
-from bsguard.stores.fork import in_each_child
+from bsguard.stores.fork import idle_at_fork, in_each_child
 from bsguard.stores.sqlite import lock_within
 
 if TYPE_CHECKING:
@@ -64,18 +64,19 @@ class LMDBFile:
         self._map_bytes = map_bytes
         self._guard = path.with_suffix(".lock")
         self._lock_path = path.with_name(path.name + "-lock")  # LMDB's own
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
         self._environment: lmdb.Environment | None = None
         self._inherited: lmdb.Environment | None = None
         self._inode = -1
         self._looked = 0.0
+        idle_at_fork(self)
         in_each_child(self._forget)
 
     def step(
         self, step: Callable[Concatenate[lmdb.Transaction[bytes], P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """What ``step(transaction, …)`` gives, in one transaction; raises StateUnusable."""
-        with self._lock:  # LMDB has one writer at a time anyway, and nobody closes what is in use
+        with self.lock:  # LMDB has one writer at a time anyway, and nobody closes what is in use
             try:
                 with self._opened().begin(write=True) as transaction:
                     return step(transaction, *args, **kwargs)
@@ -90,7 +91,7 @@ class LMDBFile:
 
     def close(self) -> None:
         """Close what this process holds; the next use opens it again."""
-        with self._lock:
+        with self.lock:
             self._close()
 
     def _opened(self) -> lmdb.Environment:
@@ -177,6 +178,6 @@ class LMDBFile:
 
     def _forget(self) -> None:
         """Start anew in a forked process, with the parent's environment kept until it can be closed."""
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
         if self._environment is not None:
             self._inherited, self._environment = self._environment, None

@@ -8,7 +8,7 @@ import threading
 import time
 from typing import IO, TYPE_CHECKING, Final
 
-from bsguard.stores.fork import in_each_child
+from bsguard.stores.fork import idle_at_fork, in_each_child
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,6 +32,7 @@ class SQLiteFile:
         self.lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
         self._inherited: sqlite3.Connection | None = None
+        idle_at_fork(self)
         in_each_child(self._forget)
 
     def connection(self) -> sqlite3.Connection:
