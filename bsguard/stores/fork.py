@@ -7,18 +7,21 @@ import weakref
 from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable
-
-    Lock = threading.Lock | threading._RLock
 
 #: How long a fork waits for a thread that is in the middle of something.
 _WAIT_SECONDS_MAX: Final = 1.0
 
 
+class _Lock(Protocol):
+    def acquire(self, blocking: bool = ..., timeout: float = ...) -> bool: ...
+
+    def release(self) -> None: ...
+
+
 class _Locked(Protocol):
     @property
-    def lock(self) -> Lock: ...
+    def lock(self) -> _Lock: ...
 
 
 def in_each_child(method: Callable[[], None]) -> None:
@@ -40,7 +43,7 @@ def idle_at_fork(owner: _Locked) -> None:
     since it does not exist there. SQLite and LMDB both do.
     """
     reference = weakref.ref(owner)
-    taken: list[Lock] = []
+    taken: list[_Lock] = []
 
     def take() -> None:
         found = reference()
