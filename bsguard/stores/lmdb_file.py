@@ -19,7 +19,7 @@ import lmdb
 
 from bsguard.core.errors import StateUnusable
 from bsguard.stores.fork import idle_at_fork, in_each_child
-from bsguard.stores.sqlite import lock_within
+from bsguard.stores.sqlite import LOOK_SECONDS, lock_within
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 
 #: Differs after each start of the machine; only Linux has it.
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
-
-#: How long it may take a worker to notice that the file was deleted, as systemd does when a user logs out.
-LOOK_SECONDS: Final = 1.0
 
 #: The file itself is wrong; anything else concerns one transaction.
 _DAMAGED: Final = (

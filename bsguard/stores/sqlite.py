@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 #: How long a writer waits for another worker's transaction; ours take well under a millisecond.
 BUSY_MS_MAX: Final = 500
+#: How long it may take a worker to notice that a file of counters was deleted, as systemd does when a user logs out.
+LOOK_SECONDS: Final = 1.0
 _LOCK_PAUSE_SECONDS: Final = 0.005
 
 
