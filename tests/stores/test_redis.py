@@ -231,7 +231,7 @@ class TestRefusals:
         server.stop()
 
     def test_a_cluster(self) -> None:
-        server = RedisServer("--cluster-enabled", "yes")
+        server = RedisServer("--cluster-enabled", "yes", "--cluster-port", str(free_port()))
         store = RedisStore(store_url(server.url))
         assert "Redis Cluster" in self.refusal(store)
         with redis.Redis(unix_socket_path=str(server.socket)) as admin:
