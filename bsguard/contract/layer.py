@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import zlib
 from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 from bsguard.contract.config import ContractConfig
 from bsguard.contract.rules import CODE_OF, REASON_OF, RULES
-from bsguard.core.events import ContractViolated, EndpointUnknown, printable
+from bsguard.core.events import ContractViolated, EndpointUnknown, EnginesDisagreed, printable
 from bsguard.core.layer import Layer
 from bsguard.core.verdict import ALLOW, Finding, Note, Verdict
 
@@ -48,6 +49,7 @@ class Contract(Layer[ContractConfig]):
         from bsguard.contract.assembly import Assembly
 
         self.assembly = Assembly(self.config, self.settings.state_dir)
+        self._referring = frozenset(mount for mount in self.assembly.mounts.all if self.assembly.reference(mount))
 
     def inspect_head(self, request: Request) -> Verdict:
         """The operation, its parameters and credentials, and whether a body is expected."""
@@ -69,9 +71,34 @@ class Contract(Layer[ContractConfig]):
         if operation is None or place.mount is None or place.action == "none":
             return ALLOW
         violations = self.assembly.judge(place.mount).body(operation, request)
-        if not violations:
+        found = [*self._referred(operation, place, request, violations)] if place.mount in self._referring else []
+        if not violations and not found:
             return ALLOW
-        return Verdict(tuple(self._findings(operation, place.action, violations, [])))
+        return Verdict((*self._findings(operation, place.action, violations, []), *found))
+
+    def _referred(
+        self, operation: Operation, place: Place, request: Request, violations: list[Violation]
+    ) -> Iterable[Finding]:
+        """What the reference engine has to say, where it decides or is to be compared with the plan."""
+        reference = self.assembly.reference(place.mount) if place.mount is not None else None
+        if reference is None:
+            return
+        if operation.reference:
+            if not violations:
+                said = reference.judge(operation, request, place.taken)
+                yield from self._findings(operation, place.action, said, [])
+        elif _sampled(request.id, self.config.shadow_ratio):
+            said = reference.judge(operation, request, place.taken)
+            if bool(said) != bool(violations):
+                facts = {
+                    "operation": operation.id,
+                    "route": operation.template,
+                    "plan": tuple(map(str, violations[:_TOLD_MAX])),
+                    "reference": tuple(map(str, said[:_TOLD_MAX])),
+                }
+                note = Note(EnginesDisagreed, tuple(facts.items()))
+                rule = "contract.shadow"
+                yield Finding(rule, CODE_OF[rule], f"{REASON_OF[rule]} ({operation.id})", "log", note=note)
 
     def _beside(self, place: Place, request: Request) -> Verdict:
         """A request that falls on no operation."""
@@ -117,6 +144,11 @@ class Contract(Layer[ContractConfig]):
                 details=tuple(dict.fromkeys(violation.detail for violation in broken))[:_TOLD_MAX],
                 note=Note(ContractViolated, tuple(facts.items())),
             )
+
+
+def _sampled(request_id: str, ratio: float) -> bool:
+    """Whether a request belongs to a sample of that share; the same request always does or does not."""
+    return ratio > 0 and zlib.crc32(request_id.encode()) < ratio * 2**32
 
 
 def _challenge(operation: Operation) -> tuple[tuple[str, str], ...]:

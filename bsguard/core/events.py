@@ -153,6 +153,20 @@ class ContractViolated(RequestEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EnginesDisagreed(RequestEvent):
+    """The reference engine judged a sampled request in another way than the compiled plan did, and the plan counted."""
+
+    name: ClassVar[str] = "operation.disagreed"
+    operation: str
+    route: str
+    #: What each of them found; nothing means that it would let the request pass.
+    plan: tuple[str, ...]
+    reference: tuple[str, ...]
+    #: As in the event about the rule.
+    action: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointUnknown(RequestEvent):
     """A request for something that no document describes, within the paths that documents describe: an anomaly."""
 
@@ -210,6 +224,7 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     LayerFailed,
     RequestFinished,
     ContractViolated,
+    EnginesDisagreed,
     EndpointUnknown,
     ServerRecognised,
     ProxyUndeclared,

@@ -22,7 +22,7 @@ _FOLDER_MODE: Final = 0o700
 _SECRET_FILE: Final = "secret.key"
 _SECRET_BYTES: Final = 32
 #: Names of what bsguard itself keeps in the folder.
-_OURS: Final = re.compile(r"events\.|overrides\.|secret\.key|\.gitignore$|\.probe-")
+_OURS: Final = re.compile(r"events\.|overrides\.|secret\.key|contract-|\.gitignore$|\.probe-")
 
 
 def open_folder(path: Path) -> Path:
