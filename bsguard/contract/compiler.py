@@ -116,6 +116,7 @@ class _Compiler:
             mounts=mounts,
             operations=tuple(operations),
             schemas=schemas,
+            pointers=names,
             declared=frozenset(self.translator.properties),
             scope=prefix_of(template for _, template in entries),
             title=str(_mapping(self.data.get("info")).get("title", "")),

@@ -140,9 +140,10 @@ class ContractViolated(RequestEvent):
     """A request broke the contract of an operation, in the ways that one rule is about."""
 
     name: ClassVar[str] = "operation.violated"
-    #: Id of the operation, and the template of its path.
+    #: Id of the operation, the template of its path, and the server's host; empty where any host is served.
     operation: str
     route: str
+    host: str
     rule: str
     #: Place, name, pointer and schema keyword of each violation, at most ten; no values.
     violations: tuple[str, ...]
@@ -175,6 +176,22 @@ class EndpointUnknown(RequestEvent):
     route: str
     #: As in the event about the rule.
     action: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointObserved(Event):
+    """The shape of a request that was answered with success, once for each shape; see `BSGUARD_CONTRACT_LEARN`."""
+
+    name: ClassVar[str] = "endpoint.observed"
+    method: str
+    #: The path with everything that looks like an id replaced by ``{id}``.
+    route: str
+    #: Name and JSON type of each query parameter.
+    query: tuple[str, ...]
+    media_type: str
+    #: A JSON schema of the body's names and types; empty where there was no JSON.
+    body: str
+    status: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,6 +243,7 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     ContractViolated,
     EnginesDisagreed,
     EndpointUnknown,
+    EndpointObserved,
     ServerRecognised,
     ProxyUndeclared,
     StateDegraded,
