@@ -10,6 +10,7 @@ from bsguard.contract.compiler import compile_document
 from bsguard.contract.judge import Judge
 from bsguard.contract.load import DocumentError
 from bsguard.contract.prepared import prepare_document
+from bsguard.contract.reference import Reference
 from bsguard.contract.routing import Mount, Mounts
 from bsguard.contract.servers import host_and_prefix
 from bsguard.core.config import UNUSABLE_DOCUMENT, WRONG_VALUE, nearest
@@ -85,6 +86,9 @@ class Assembly:
             raise ConfigError(problems)
         self.mounts = Mounts(mounts)
         self.judges = {compiled: Judge(compiled, config) for compiled in self.documents}
+        self._references = {
+            compiled: Reference(compiled.document) for compiled in self.documents if _needs_reference(compiled, config)
+        }
         named = dict(config.actions)
         self._zone: Action = config.override or config.action
         self._actions = {
@@ -112,6 +116,10 @@ class Assembly:
     def judge(self, mount: Mount[PathEntry]) -> Judge:
         """What judges the requests of a mount."""
         return self.judges[self._home[mount]]
+
+    def reference(self, mount: Mount[PathEntry]) -> Reference | None:
+        """The reference engine of a mount's document; None where nothing needs it."""
+        return self._references.get(self._home[mount])
 
     def compiled(self, mount: Mount[PathEntry]) -> Compiled:
         """The document of a mount."""
@@ -155,6 +163,11 @@ class Assembly:
                 yield Problem(WRONG_VALUE, "CONTRACT_ACTIONS", message)
 
 
+def _needs_reference(compiled: Compiled, config: ContractConfig) -> bool:
+    everywhere = config.engine == "reference" or config.shadow_ratio > 0
+    return everywhere or any(operation.reference for operation in compiled.operations)
+
+
 def laxer(one: Action, other: Action) -> Action:
     """The less strict of two actions."""
     return min(one, other, key=_STRICTNESS.index)
@@ -187,7 +200,8 @@ def _further(compiled: Compiled, hosts: tuple[str, ...]) -> Iterator[Mount[PathE
 
 def _compiled(entry: DocumentEntry, config: ContractConfig, state_dir: Path | None) -> Compiled:
     document, warnings = prepare_document(entry.file, state_dir, strict=config.strict)
-    compiled = compile_document(document, servers=tuple(host_and_prefix(url) for url in entry.servers))
+    servers = tuple(host_and_prefix(url) for url in entry.servers)
+    compiled = compile_document(document, servers=servers, reference=config.engine == "reference")
     for line in (*warnings, *told_at_start(compiled)):
         _log.warning("contract: %s", line)
     return compiled

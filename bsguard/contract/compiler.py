@@ -46,14 +46,19 @@ Servers = tuple[tuple[str, str], ...]
 
 
 def compile_document(
-    document: Document, *, servers: Servers = (), progress: Callable[[int, int], object] | None = None
+    document: Document,
+    *,
+    servers: Servers = (),
+    reference: bool = False,
+    progress: Callable[[int, int], object] | None = None,
 ) -> Compiled:
     """Compile *document*; raises :class:`~bsguard.contract.load.DocumentError` with all problems.
 
-    *servers*, if there are any, take the place of the document's own. *progress* is called with the number of
+    *servers*, if there are any, take the place of the document's own. With *reference* all values are left to the
+    reference engine. *progress* is called with the number of
     operations done and of all.
     """
-    return _Compiler(document, servers).compile(progress or (lambda _done, _all: None))
+    return _Compiler(document, servers, reference).compile(progress or (lambda _done, _all: None))
 
 
 @dataclass(slots=True)
@@ -74,7 +79,8 @@ class _Draft:
 
 
 class _Compiler:
-    def __init__(self, document: Document, servers: Servers) -> None:
+    def __init__(self, document: Document, servers: Servers, reference: bool) -> None:
+        self.reference = "as the settings want it" if reference else ""
         self.document = document
         self.servers = servers
         self.data = document.data
@@ -110,6 +116,7 @@ class _Compiler:
             mounts=mounts,
             operations=tuple(operations),
             schemas=schemas,
+            pointers=names,
             declared=frozenset(self.translator.properties),
             scope=prefix_of(template for _, template in entries),
             title=str(_mapping(self.data.get("info")).get("title", "")),
@@ -148,7 +155,7 @@ class _Compiler:
             node = _mapping(operation)
             name = node.get("operationId")
             method = method.upper() if method in METHODS else method  # noqa: PLW2901
-            draft = _Draft(str(name or f"{method} {template}"), method, template, at)
+            draft = _Draft(str(name or f"{method} {template}"), method, template, at, reference=self.reference)
             draft.servers = self._servers((node, at), (item, pointer), (self.data, ""))
             if "#" in template or "?" in template:
                 draft.notes.append("no request has a path with # or ?, so this operation is never reached")

@@ -173,8 +173,13 @@ class ContractConfig(LayerConfig):
     shadow_ratio: float = setting(
         0.0, "Share of requests that openapi-core judges too, to report where it disagrees: 0 to 1.", _ratio
     )
+    learn: bool = setting(
+        False,
+        "Record the shapes of requests that were answered with success, without their values, for `contract learn`.",
+        readers.flag,
+    )
 
     @property
     def idle(self) -> bool:
         """Without documents there is nothing to enforce."""
-        return not self.documents
+        return not self.documents and not self.learn

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from bsguard.contract.pointers import resolve
+
 if TYPE_CHECKING:
     from bsguard.contract.load import Document
     from bsguard.contract.routing import Mount
@@ -113,6 +115,8 @@ class Compiled:
     mounts: tuple[Mount[PathEntry], ...]
     operations: tuple[Operation, ...]
     schemas: Schemas
+    #: Pointers of the schemas that became definitions, by the definition's name.
+    pointers: dict[str, str]
     #: Names of properties that the document declares.
     declared: frozenset[str]
     #: The path prefix that all its paths have in common.
@@ -123,6 +127,8 @@ class Compiled:
 
     def schema(self, pointer: str) -> Any:
         """The node of the document at *pointer*."""
-        from bsguard.contract.pointers import resolve
-
         return resolve(self.document.data, pointer)
+
+    def schema_of(self, definition: str) -> Any:
+        """The schema that a definition was made from; None for no definition."""
+        return resolve(self.document.data, self.pointers[definition]) if definition else None

@@ -27,6 +27,7 @@ RULES: Final[Mapping[str, str]] = {
     "contract.body.json": "The body is not strict JSON: encoding, duplicate keys, depth, numbers or syntax.",
     "contract.body.malformed": "The body is not a well-formed form, multipart message or UTF-8 text.",
     "contract.body.invalid": "The body breaks the schema of its media type.",
+    "contract.shadow": "The reference engine judged a sampled request in another way than the plan; only reported.",
 }
 
 #: What the client is told.
@@ -46,6 +47,7 @@ CODE_OF: Final[Mapping[str, Code]] = {
     "contract.body.json": codes.INVALID_JSON,
     "contract.body.malformed": codes.CONTRACT_BROKEN,
     "contract.body.invalid": codes.CONTRACT_BROKEN,
+    "contract.shadow": codes.CONTRACT_BROKEN,
 }
 
 #: In words, for the operator.
@@ -65,4 +67,5 @@ REASON_OF: Final[Mapping[str, str]] = {
     "contract.body.json": "the body is not strict JSON",
     "contract.body.malformed": "the body is not well-formed",
     "contract.body.invalid": "the body breaks its schema",
+    "contract.shadow": "plan and reference engine disagree",
 }

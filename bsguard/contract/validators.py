@@ -52,13 +52,18 @@ class Validator(Protocol):
 class Schemas:
     """The definitions of one document, ready to make validators from. One registry is shared by all of them."""
 
-    def __init__(self, definitions: Mapping[str, Any], *, remotes: Mapping[str, Any] | None = None) -> None:
-        """*remotes* are schemas by address that definitions may refer to; nothing else is ever fetched."""
+    def __init__(
+        self, definitions: Mapping[str, Any], *, remotes: Mapping[str, Any] | None = None, formats: bool = True
+    ) -> None:
+        """*remotes* are schemas by address that definitions may refer to; nothing else is ever fetched.
+
+        *formats* says whether a wrong format is an error, as OpenAPI understands it, or a mere annotation.
+        """
         self._recursive = recursive(dict(definitions))
         self._made: dict[str, Validator] = {}
         whole = {"$id": BASE, "$defs": dict(definitions)}
         make = _fast if jsonschema_rs is not None else _slow
-        self._make = make(whole, dict(remotes or {}))
+        self._make = make(whole, dict(remotes or {}), formats)
 
     def of(self, name: str) -> Validator:
         """The validator of a definition; raises :class:`SchemaUnusable`."""
@@ -81,7 +86,7 @@ def is_base64(value: str) -> bool:
     return True
 
 
-def _fast(whole: dict[str, Any], remotes: dict[str, Any]) -> Callable[[dict[str, Any], bool], Validator]:
+def _fast(whole: dict[str, Any], remotes: dict[str, Any], formats: bool) -> Callable[[dict[str, Any], bool], Validator]:
     registry: Any = None
 
     def make(schema: dict[str, Any], circular: bool) -> Validator:
@@ -91,7 +96,7 @@ def _fast(whole: dict[str, Any], remotes: dict[str, Any]) -> Callable[[dict[str,
                 resources = [(BASE, whole), *remotes.items()]
                 registry = jsonschema_rs.Registry(resources, draft=jsonschema_rs.Draft202012, retriever=_refuse)
             made = jsonschema_rs.Draft202012Validator(
-                schema, registry=registry, retriever=_refuse, validate_formats=True, formats={"byte": is_base64}
+                schema, registry=registry, retriever=_refuse, validate_formats=formats, formats={"byte": is_base64}
             )
         except (ValueError, TypeError, jsonschema_rs.ReferencingError) as error:
             raise SchemaUnusable(_first_line(error)) from None
@@ -134,7 +139,7 @@ def _first_line(error: BaseException) -> str:
     return str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
 
 
-def _slow(whole: dict[str, Any], remotes: dict[str, Any]) -> Callable[[dict[str, Any], bool], Validator]:
+def _slow(whole: dict[str, Any], remotes: dict[str, Any], formats: bool) -> Callable[[dict[str, Any], bool], Validator]:
     import jsonschema
     import referencing
     from referencing.jsonschema import DRAFT202012
@@ -151,7 +156,7 @@ def _slow(whole: dict[str, Any], remotes: dict[str, Any]) -> Callable[[dict[str,
 
     def make(schema: dict[str, Any], circular: bool) -> Validator:
         del circular  # slow throughout
-        validator = cls(schema, registry=registry, format_checker=checker)
+        validator = cls(schema, registry=registry, format_checker=checker if formats else None)
         try:
             validator.is_valid("")  # resolves what it begins with
             _compile_patterns(whole)
