@@ -1,0 +1,1 @@
+"""The SecLang rule language and its engine, a library of its own."""
