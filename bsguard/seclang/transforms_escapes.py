@@ -156,7 +156,7 @@ def _percent_u(match: re.Match[bytes]) -> bytes:
     sequence = match[0]
     length = len(sequence)
     if length == 1:
-        return sequence if b"\xf5" <= sequence else b""
+        return sequence if sequence >= b"\xf5" else b""
     code = sequence[0] & _UTF8_PAYLOAD[length]
     for byte in sequence[1:]:
         code = code << 6 | byte & 0x3F

@@ -22,7 +22,7 @@ def normalise_path(value: bytes) -> bytes:
         if not name.endswith(b".."):
             kept.append(name)
             climbing = climbing and name.endswith(b".")
-        elif relative and (climbing or not kept and len(name) <= 3):
+        elif relative and (climbing or (not kept and len(name) <= 3)):
             kept.append(name)
             climbing = True
         else:

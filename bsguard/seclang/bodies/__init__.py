@@ -6,59 +6,34 @@ rules still see what an app with a more lenient parser would.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
+
+from bsguard.seclang.bodies.json_body import parse_json
+from bsguard.seclang.bodies.model import Limits, Pairs, ParsedBody
+from bsguard.seclang.bodies.multipart import parse_multipart
+from bsguard.seclang.bodies.urlencoded import parse_urlencoded
+from bsguard.seclang.bodies.xml_body import parse_xml
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-#: Name and value, in the order of the body, duplicates kept.
-Pairs = tuple[tuple[bytes, bytes], ...]
+__all__ = ["PROCESSORS", "Limits", "Pairs", "ParsedBody", "parse_urlencoded"]
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How much of a body is read into variables; past any of them ``ParsedBody.error`` is set."""
-
-    arguments_max: int = 1000
-    name_bytes_max: int = 1024
-    depth_max: int = 512
-    parts_max: int = 200
-    part_headers_bytes_max: int = 8192
+def _urlencoded(body: bytes, _content_type: bytes, limits: Limits) -> ParsedBody:
+    return parse_urlencoded(body, limits)
 
 
-@dataclass(frozen=True, slots=True)
-class ParsedBody:
-    """What one body holds, by the variables that read it.
+def _json(body: bytes, _content_type: bytes, limits: Limits) -> ParsedBody:
+    return parse_json(body, limits)
 
-    ``arguments`` is ARGS_POST (JSON leaves are named as in ``json.a.array_0``; duplicates kept). Of multipart,
-    ``files`` pairs field name with file name (FILES, FILES_NAMES), ``file_sizes`` field name with bytes (FILES_SIZES;
-    their sum is FILES_COMBINED_SIZE), ``part_headers`` field name with a whole header line (MULTIPART_PART_HEADERS),
-    ``flags`` holds the upper-case names of the MULTIPART_ variables that are 1, without that prefix.
-    ``xml_texts`` is ``XML:/*``, ``xml_attributes`` is ``XML://@*``. ``error`` is REQBODY_ERROR_MSG, empty if there is
-    none; it names what is wrong and never quotes the body. ``limit`` is the field of Limits that was exceeded, or "".
-    """
 
-    arguments: Pairs = ()
-    files: Pairs = ()
-    file_sizes: tuple[tuple[bytes, int], ...] = ()
-    part_headers: Pairs = ()
-    flags: frozenset[str] = frozenset()
-    xml_texts: tuple[bytes, ...] = ()
-    xml_attributes: tuple[bytes, ...] = ()
-    error: str = ""
-    limit: str = ""
-
-    @property
-    def strict_error(self) -> bool:
-        """MULTIPART_STRICT_ERROR."""
-        raise NotImplementedError
+def _xml(body: bytes, _content_type: bytes, limits: Limits) -> ParsedBody:
+    return parse_xml(body, limits)
 
 
 #: By the name that REQBODY_PROCESSOR and ``ctl:requestBodyProcessor`` use; called with body, Content-Type and limits.
-PROCESSORS: Final[Mapping[str, Callable[[bytes, bytes, Limits], ParsedBody]]] = {}
-
-
-def parse_urlencoded(data: bytes, limits: Limits) -> ParsedBody:
-    """Read ``a=1&b=2``, the query string's form too; only ``arguments``, ``error`` and ``limit`` are set."""
-    raise NotImplementedError(data, limits)
+PROCESSORS: Final[Mapping[str, Callable[[bytes, bytes, Limits], ParsedBody]]] = MappingProxyType(
+    {"URLENCODED": _urlencoded, "MULTIPART": parse_multipart, "JSON": _json, "XML": _xml}
+)
