@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import count
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from bsguard.seclang.bodies.model import Arguments, LimitPassed, ParsedBody, passed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from bsguard.seclang.bodies.model import Limits
 
 _ROOT: Final = "json"
 _EMPTY_KEY: Final = "empty-key"
-_Named = tuple[str, Any]
+_Member = tuple[str, Any]
 
 
 def parse_json(body: bytes, limits: Limits) -> ParsedBody:
@@ -31,11 +32,11 @@ def parse_json(body: bytes, limits: Limits) -> ParsedBody:
     arguments = Arguments(limits)
     try:
         try:
-            leaves: Iterable[_Named] = _leaves(_DECODER.decode(text), limits.depth_max)
+            root = _DECODER.decode(text)
         except (ValueError, RecursionError):
-            leaves = _leaves_until_error(text, limits.depth_max)
-        for name, value in leaves:
-            arguments.add(name.encode("utf-8", "replace"), value.encode("utf-8", "replace"))
+            _read_until_error(text, arguments, limits.depth_max)
+        else:
+            _read_leaves(root, arguments, limits.depth_max)
     except LimitPassed as problem:
         limit = limit or problem.limit
     except _Broken as problem:
@@ -68,30 +69,36 @@ def _refuse_constant(_name: str) -> NoReturn:
 _DECODER: Final = json.JSONDecoder(
     object_pairs_hook=tuple, parse_int=str, parse_float=str, parse_constant=_refuse_constant
 )
-_WORDS: Final = {True: "true", False: "false", None: ""}
+_WORDS: Final = {True: b"true", False: b"false", None: b""}
 
 
-def _children(prefix: str, container: Any) -> Iterator[_Named]:
-    if type(container) is list:
-        return ((f"{prefix}.array_{index}", value) for index, value in enumerate(container))
-    return ((f"{prefix}.{key or _EMPTY_KEY}", value) for key, value in container)
-
-
-def _leaves(root: Any, depth_max: int) -> Iterator[_Named]:
-    stack: list[Iterator[_Named]] = [iter(((_ROOT, root),))]
-    while stack:
-        for name, value in stack[-1]:
-            if type(value) is str:
-                yield name, value
-            elif type(value) is list or type(value) is tuple:
-                if len(stack) > depth_max:
+def _read_leaves(root: Any, arguments: Arguments, depth_max: int) -> None:
+    """Add every leaf. Keeps its own stack, for Python's is the app's to use up."""
+    add = arguments.add
+    stack: list[tuple[str, Iterator[_Member]]] = []  # the containers around the one that is being read
+    prefix: str = ""
+    members: Iterator[_Member] = iter(((_ROOT, root),))
+    while True:
+        for key, value in members:
+            name = prefix + (key or _EMPTY_KEY)
+            kind = type(value)
+            if kind is str:
+                add(name.encode("utf-8", "replace"), value.encode("utf-8", "replace"))
+            elif kind is list or kind is tuple:
+                if len(stack) >= depth_max:
                     raise LimitPassed("depth_max")
-                stack.append(_children(name, value))
+                arguments.count_name(len(name))
+                stack.append((prefix, members))
+                is_array = kind is list
+                prefix = f"{name}.array_" if is_array else f"{name}."
+                members = zip(map(str, count()), value, strict=False) if is_array else iter(value)
                 break
             else:
-                yield name, _WORDS[value]
+                add(name.encode("utf-8", "replace"), _WORDS[value])
         else:
-            stack.pop()
+            if not stack:
+                return
+            prefix, members = stack.pop()
 
 
 _TOKEN: Final = re.compile(
@@ -117,8 +124,8 @@ _ACCEPTED: Final = {
 }
 
 
-def _leaves_until_error(text: str, depth_max: int) -> Iterator[_Named]:
-    """The leaves before the first mistake, then :class:`_Broken`."""
+def _read_until_error(text: str, arguments: Arguments, depth_max: int) -> None:
+    """Add the leaves before the first mistake, then raise :class:`_Broken`."""
     prefixes: list[str] = []  # the names of the containers that are open
     indices: list[int] = []  # where in each of them we are; -1 in objects
     name, wanted, position = _ROOT, "value", 0
@@ -130,6 +137,7 @@ def _leaves_until_error(text: str, depth_max: int) -> Iterator[_Named]:
         if symbol in ("[", "{"):
             if len(prefixes) >= depth_max:
                 raise LimitPassed("depth_max")
+            arguments.count_name(len(name))
             prefixes.append(name)
             indices.append(0 if symbol == "[" else -1)
             name, wanted = (f"{name}.array_0", "value or ]") if symbol == "[" else (name, "key or }")
@@ -145,14 +153,15 @@ def _leaves_until_error(text: str, depth_max: int) -> Iterator[_Named]:
             if symbol in ("]", "}"):
                 del prefixes[-1], indices[-1]
             else:
-                yield name, _scalar(token)
+                arguments.add(name.encode("utf-8", "replace"), _scalar(token))
             wanted = "nothing" if not indices else ", or ]" if indices[-1] >= 0 else ", or }"
     if wanted != "nothing" or text[position:].strip(" \t\n\r"):
         raise _Broken("not valid JSON")
 
 
-def _scalar(token: re.Match[str]) -> str:
+def _scalar(token: re.Match[str]) -> bytes:
     if token["text"]:
         text: str = json.loads(token["text"])
-        return text
-    return token["number"] or {"null": ""}.get(token["word"], token["word"])
+        return text.encode("utf-8", "replace")
+    word: str = token["number"] or token["word"]
+    return b"" if word == "null" else word.encode()

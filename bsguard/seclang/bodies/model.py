@@ -13,14 +13,15 @@ class Limits:
     """How much of a body is read into variables. Reading ends at the first that is passed; ``ParsedBody`` says which.
 
     Files in multipart bodies do not count against ``body_bytes_max``. ModSecurity's limits for comparison: 128 KiB
-    without files, 1,000 arguments, JSON 10,000 deep.
+    without files, 1,000 arguments, JSON 10,000 deep. ``names_bytes_max`` counts the names of JSON's arrays and objects
+    too, since what is nested deep makes every name long.
     """
 
     body_bytes_max: int = 131_072
-    arguments_max: int = 1000
+    arguments_max: int = 4096
     name_bytes_max: int = 4096
-    names_bytes_max: int = 262_144
-    depth_max: int = 512
+    names_bytes_max: int = 524_288
+    depth_max: int = 256
     parts_max: int = 200
     part_headers_bytes_max: int = 8192
 
@@ -61,23 +62,27 @@ class LimitPassed(Exception):
 class Arguments:
     """Arguments as they are read, each checked against the limits."""
 
+    __slots__ = ("_limits", "_names_room", "pairs")
+
     def __init__(self, limits: Limits) -> None:
         self.pairs: list[tuple[bytes, bytes]] = []
         self._limits = limits
-        self._names_bytes = 0
+        self._names_room = limits.names_bytes_max
 
     def add(self, name: bytes, value: bytes) -> None:
         """Keep one; raises :class:`LimitPassed` in its stead."""
-        limits = self._limits
-        length = len(name)
-        self._names_bytes += length
-        if length > limits.name_bytes_max:
-            raise LimitPassed("name_bytes_max")
-        if self._names_bytes > limits.names_bytes_max:
-            raise LimitPassed("names_bytes_max")
-        if len(self.pairs) >= limits.arguments_max:
+        self.count_name(len(name))
+        if len(self.pairs) >= self._limits.arguments_max:
             raise LimitPassed("arguments_max")
         self.pairs.append((name, value))
+
+    def count_name(self, length: int) -> None:
+        """Hold a name of that length against the limits."""
+        self._names_room -= length
+        if length > self._limits.name_bytes_max:
+            raise LimitPassed("name_bytes_max")
+        if self._names_room < 0:
+            raise LimitPassed("names_bytes_max")
 
 
 def passed(limit: str) -> str:
