@@ -189,7 +189,7 @@ def _counters(
             settings.store, folder=folder, clock=clock, announce=announce, prefix=f"{settings.store_prefix}:v1:"
         )
     except StateUnusable as error:
-        raise ConfigError([Problem(UNREADABLE, "STORE", str(error))]) from None
+        raise ConfigError([Problem(UNREADABLE, "BSGUARD_STORE", str(error))]) from None
     if settings.secret_keys:
         return store, secrets
     return store, (agreed_secret(store, secrets[0], folder),)
