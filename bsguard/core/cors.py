@@ -25,5 +25,5 @@ def refusal_headers(request: Request) -> list[tuple[str, str]]:
         headers = [("Access-Control-Allow-Origin", "*")]
     else:
         return [("Vary", "Origin")]
-    exposed = f"{settings.request_id_header}, Retry-After, Allow"
+    exposed = f"{settings.request_id_header}, Retry-After, RateLimit, RateLimit-Policy, Allow"
     return [*headers, ("Access-Control-Expose-Headers", exposed), ("Vary", "Origin")]

@@ -140,7 +140,7 @@ def test_the_connection_is_closed_where_the_framing_was_at_fault_and_the_server_
     assert "Connection" not in answer(code)[2]
 
 
-EXPOSED = "X-Request-Id, Retry-After, Allow"
+EXPOSED = "X-Request-Id, Retry-After, RateLimit, RateLimit-Policy, Allow"
 ORIGIN = "https://app.test"
 CORS: dict[str, tuple[dict[str, Any], str | None, list[tuple[str, str]]]] = {
     "nothing declared": ({}, ORIGIN, []),
