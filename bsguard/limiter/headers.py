@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
 
 def quota_headers(step: Step, taken: Taken) -> tuple[tuple[str, str], ...]:
-    """The limits that clients are told of, and what is left of them; empty when there are none."""
+    """The limits that clients are told of, and what is left of them; empty when there are none.
+
+    A refusal tells only of those that are full: no ``t`` may lie beyond its ``Retry-After``.
+    """
     shown = [
         (charge, taken.loads_us[position], position in taken.over)
         for position, charge in enumerate(step.charges)
@@ -20,10 +23,9 @@ def quota_headers(step: Step, taken: Taken) -> tuple[tuple[str, str], ...]:
     ]
     if not shown:
         return ()
-    return (
-        ("RateLimit-Policy", ", ".join([_policy(charge.limit) for charge, _, _ in shown])),
-        ("RateLimit", ", ".join([_state(*one) for one in shown])),
-    )
+    policies = ("RateLimit-Policy", ", ".join([_policy(charge.limit) for charge, _, _ in shown]))
+    told = [_state(*one) for one in shown if one[2]] if step.refused(taken) else [_state(*one) for one in shown]
+    return (policies, ("RateLimit", ", ".join(told))) if told else (policies,)
 
 
 def _policy(limit: Limit) -> str:

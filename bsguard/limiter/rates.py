@@ -96,7 +96,7 @@ def _limits(rule: Rule) -> Iterator[Limit]:
     if rule.concurrency:
         reason = f"too many requests at the same time for the rule {rule.name}"
         finding = Finding(OWN_RULES + rule.name, codes.TOO_MANY_AT_ONCE, reason, action)
-        yield Limit(*rule.limits, Rate(rule.lapse_seconds * SECOND_US, rule.concurrency), finding)
+        yield Limit(rule.name, Rate(rule.lapse_seconds * SECOND_US, rule.concurrency), finding, at_once=True)
     finding = Finding(OWN_RULES + rule.name, codes.RATE_LIMITED, f"too many requests for the rule {rule.name}", action)
     for name, quota in zip(rule.limits, rule.quotas, strict=False):
         yield Limit(name, quota.rate, finding, shown=rule.action == "block")
