@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from typing import Any
 
@@ -190,10 +191,8 @@ class Waiting(Doors):
         self.barrier = threading.Barrier(together)
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
-        try:
+        with contextlib.suppress(threading.BrokenBarrierError):
             self.barrier.wait(1.0)
-        except threading.BrokenBarrierError:
-            pass
         return super().__call__(environ, start_response)
 
 
