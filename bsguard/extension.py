@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bsguard.core.clock import SYSTEM_CLOCK
 from bsguard.core.codes import GUARD_MISCONFIGURED
-from bsguard.core.config import CHANGED_LATE
+from bsguard.core.config import CHANGED_LATE, WRONG_VALUE, Wanted
 from bsguard.core.errors import ConfigError, Problem
 from bsguard.core.request import Request
 from bsguard.core.respond import refusal
+from bsguard.core.store_url import store_url
 from bsguard.standard import Guard, guard, read_plan
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from bsguard.core.clock import Clock
     from bsguard.core.events import Emit
+    from bsguard.core.store_url import StoreURL
 
 _log = logging.getLogger("bsguard")
 
@@ -69,20 +71,29 @@ class BSGuard:
 def _of_flask_limiter(config: Mapping[str, Any]) -> dict[str, object]:
     """What Flask-Limiter's settings say that means the same here; ours win.
 
-    Of its storages only those that all workers share: ``memory://`` would cost exactness.
+    Of its storages only those that all workers share: ``memory://`` would cost exactness. A folder that it names is
+    for its own counts; ours lie in the state directory.
     """
     found: dict[str, object] = {}
     uri = config.get("RATELIMIT_STORAGE_URI")
-    if isinstance(uri, str):
-        scheme, _, rest = uri.partition("://")
+    if isinstance(uri, str) and config.get(f"{PREFIX}STORE") is None:
+        scheme = uri.partition("://")[0]
         kind = scheme.removeprefix("bsguard+")
         if scheme in _SERVERS:
-            found["STORE"] = uri
+            found["STORE"] = _server_of(uri)
         elif scheme != kind and kind in ("local", "sqlite"):
-            found["STORE"] = f"sqlite:///{rest}" if kind == "sqlite" and rest.strip("/") else kind
+            found["STORE"] = kind
     if config.get("RATELIMIT_ENABLED") is False:
         found["LIMITER_MODE"] = "off"
     return found
+
+
+def _server_of(uri: str) -> StoreURL:
+    try:
+        return store_url(uri)
+    except Wanted as wanted:
+        message = f"is taken over for {PREFIX}STORE, which wanted {wanted}; set that too"
+        raise ConfigError([Problem(WRONG_VALUE, "RATELIMIT_STORAGE_URI", message)]) from None
 
 
 class _Settled:

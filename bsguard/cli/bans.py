@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from bsguard.standard import Guard
 
 _DURATION: Final = re.compile(r"(\d{1,6})([smhd])")
+_NUMBER_CHARS: Final = 19
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document a line.")
@@ -119,7 +120,7 @@ def delete_ban(context: click.Context, which: str, as_json: bool) -> None:
     """
     with _guard(context) as guard:
         active = guard.overrides.active("ban", time.time())
-        if which.isdigit():
+        if which.isdecimal() and len(which) < _NUMBER_CHARS:
             found = [entry for entry in active if entry.id == int(which)]
             subjects = {str(entry.value.get("subject", "")) for entry in found}
         else:

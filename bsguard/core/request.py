@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from bsguard.core import strict_json
 from bsguard.core.body import Body
 from bsguard.core.client import arrival_of, client_of, is_trusted, peer_of
+from bsguard.core.credentials import canonical
 from bsguard.core.grammar import HOST, REQUEST_ID
 from bsguard.core.media import parse_media_type
 from bsguard.core.secrets import identity_key, keyed_hash
@@ -170,7 +171,7 @@ class Request:
         if not authorization:
             return ""
         key = identity_key(self.settings.secret_keys)
-        return keyed_hash(key, authorization) if key is not None else ""
+        return keyed_hash(key, canonical(authorization)) if key is not None else ""
 
     @property
     def media_type(self) -> MediaType | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from bsguard.core.client import key_of
+from bsguard.core.errors import StateUnusable
 from bsguard.core.networks import Networks, parse_address
 from bsguard.core.overrides import Override
 from bsguard.core.paths import PathPattern
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 #: The author of bans that nobody set by hand.
 AUTOMATIC: Final = "bsguard"
+
+#: Bans in the table up to which automatic ones are kept there: clients must not take the operator's room.
+RECORDED_MAX: Final = 5_000
 
 _RECENT_MAX: Final = 4096
 _RECENT_SECONDS: Final = 1.0
@@ -112,6 +116,8 @@ class BanBook:
 
     def record(self, subject: str, reason: str, now: float, seconds: float) -> None:
         """Keep an automatic ban durably; raises :class:`~bsguard.core.errors.StateUnusable`."""
+        if len(self._overrides.active("ban", now)) >= RECORDED_MAX:
+            raise StateUnusable(f"the table holds {RECORDED_MAX:,} bans; the rest of it is for bans set by hand")
         value: dict[str, object] = {"subject": subject}
         self._overrides.add(
             Override(kind="ban", value=value, author=AUTOMATIC, comment=reason, created=now, expires=now + seconds)

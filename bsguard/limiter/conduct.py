@@ -53,8 +53,18 @@ class Watched(NamedTuple):
     presented: Presented | None
     #: Name of the probing counter; empty when probing is switched off.
     probing: str
-    #: Whether a ban enforces.
-    ban_hard: bool
+    #: Whether a ban enforces; None when bans are switched off.
+    ban_hard: bool | None
+    #: Position of the mark for a ban that would be reported only; -1 where one would enforce, or nothing is asked.
+    would_ban_at: int
+
+    def excused(self, taken: Taken) -> bool:
+        """Whether the credential is known, so that no ban concerns it."""
+        return self.presented is not None and taken.marks[self.presented.known_at]
+
+    def would_ban(self, taken: Taken) -> bool:
+        """Whether a ban holds that is only reported."""
+        return self.would_ban_at >= 0 and taken.marks[self.would_ban_at] and not self.excused(taken)
 
 
 class Conduct:
@@ -89,11 +99,14 @@ class Conduct:
             hard, target_hard = stances.credentials, stances.target
             presented = self._credentials.plan(step, who, hard=hard, target_hard=target_hard)
         known = (presented.known_at,) if presented is not None else ()
-        if stances.ban is not None:
-            step.bans.append(Ban(ban_key(self._keys, who.client, hard=stances.ban), known))
+        would_ban_at = -1
+        if stances.ban:
+            step.bans.append(Ban(ban_key(self._keys, who.client), known))
+        elif stances.ban is not None:  # a ban would keep everything else from being counted
+            would_ban_at = step.mark(ban_key(self._keys, who.client, hard=False))
         probing = self._probing.plan(step, who, known, hard=stances.probing)
         asked = (tuple(step.charges), tuple(step.marks), tuple(step.bans))
-        return asked, Watched(who.client, presented, probing, bool(stances.ban))
+        return asked, Watched(who.client, presented, probing, stances.ban, would_ban_at)
 
     def observe(
         self,
@@ -110,18 +123,17 @@ class Conduct:
         presented = watched.presented
         refused = self._credentials.refused(request, response)
         if presented is not None and refused:
-            if self._credentials.fail(store, now_us, presented, step, taken):
-                self._ban(request, store, now, watched)
+            full = self._credentials.fail(store, now_us, presented, step, taken)
+            if full and watched.ban_hard is not None:
+                self._ban(request, store, now, watched, hard=watched.ban_hard)
         elif presented is not None:
             accepted = self._credentials.accepted(request, response)
             self._credentials.give_back(store, now_us, presented, step, taken, accepted=accepted)
-        known = presented is not None and taken.marks[presented.known_at]
-        if watched.probing and not known and self._probing.missed(response):
+        if watched.probing and not watched.excused(taken) and self._probing.missed(response):
             self._probing.count(store, now_us, request, watched.probing, watched.client)
 
-    def _ban(self, request: Request, store: Store, now: float, watched: Watched) -> None:
+    def _ban(self, request: Request, store: Store, now: float, watched: Watched, *, hard: bool) -> None:
         """Ban the client, longer each time; only one of several workers that come to it at once does so."""
-        hard = watched.ban_hard
         base = self._config.ban_seconds
         counter = Counter(
             self._keys.counter(named("offences", hard=hard), watched.client),

@@ -55,8 +55,8 @@ class LimiterConfig(LayerConfig):
     # fail2ban's default, and about what a person mistypes.
     credentials_rate: Quota = setting(
         Quota(5, 600),
-        "Most credentials that the application refuses from one client; the next one bans it. As many may be tried at "
-        "the same time that were never accepted before.",
+        "How many credentials the application may refuse one client: the last of them bans it. As many that were never "
+        "accepted before may be tried at the same time.",
         quota,
     )
     target_rate: Quota = setting(
@@ -88,7 +88,7 @@ class LimiterConfig(LayerConfig):
     )
     ban_seconds_max: int = setting(
         86_400,
-        "Longest automatic ban; after as long without one, the first counts again.",
+        "Longest automatic ban; each such time that passes takes one doubling back.",
         readers.whole(1, 31_536_000),
     )
     exempt_networks: Networks = setting(

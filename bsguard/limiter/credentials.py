@@ -7,7 +7,9 @@ request never ended drains away like any other. What the application refuses is 
 client.
 
 A credential counts as accepted when the application named its account (:func:`bsguard.identify`), or answered it with
-success on a path that is known to refuse. An answer of success alone proves nothing: public paths give it to anybody.
+success on a path that is known to refuse. An answer of success alone proves nothing: public paths give it to anybody,
+and a path may refuse some requests and serve others to everybody. So once the application has named an account, only
+that counts.
 """
 
 from __future__ import annotations
@@ -81,8 +83,10 @@ class Credentials:
         self._client = Limit("credentials", rate, UNKNOWN)
         self._site = Limit("credentials", site_rate(rate, SITE_TIMES), UNKNOWN)
         self._target = Limit("target", config.target_rate.rate, GUESSED)
-        #: Methods and paths on which this process has seen the application refuse.
-        self._refusing: set[tuple[str, str]] = set()
+        #: Hashes of methods and paths on which this process has seen the application refuse.
+        self._refusing: set[int] = set()
+        #: Whether the application names accounts; then success alone is no proof.
+        self._names_accounts = False
         #: When this process last said that a credential is known.
         self._said: dict[bytes, float] = {}
 
@@ -123,7 +127,7 @@ class Credentials:
             return False
         if len(self._refusing) >= _REMEMBERED_MAX:
             self._refusing.clear()
-        self._refusing.add((request.method, request.path))
+        self._refusing.add(hash((request.method, request.path)))
         return True
 
     def accepted(self, request: Request, response: ResponseHead) -> bool:
@@ -131,8 +135,11 @@ class Credentials:
         if response.refused_by:
             return False
         if request.shared.account:
+            self._names_accounts = True
             return True
-        return 0 < response.status < 400 and (request.method, request.path) in self._refusing
+        if self._names_accounts:
+            return False
+        return 0 < response.status < 400 and hash((request.method, request.path)) in self._refusing
 
     def fail(self, store: Store, now_us: int, presented: Presented, step: Step, taken: Taken) -> bool:
         """Count a failure; whether it is the one that bans."""

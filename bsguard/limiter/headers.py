@@ -17,7 +17,10 @@ def policy_of(name: str, rate: Rate) -> str:
 
 
 def quota_headers(step: Step, taken: Taken) -> tuple[tuple[str, str], ...]:
-    """The limits that clients are told of, and what is left of them; empty when there are none."""
+    """The limits that clients are told of, and what is left of them; empty when there are none.
+
+    A refusal tells only of those that are full: no ``t`` may lie beyond its ``Retry-After``.
+    """
     shown = [
         (charge, taken.loads_us[position], position in taken.over)
         for position, charge in enumerate(step.charges)
@@ -25,10 +28,9 @@ def quota_headers(step: Step, taken: Taken) -> tuple[tuple[str, str], ...]:
     ]
     if not shown:
         return ()
-    return (
-        ("RateLimit-Policy", ", ".join([charge.limit.policy for charge, _, _ in shown])),
-        ("RateLimit", ", ".join([_state(*one) for one in shown])),
-    )
+    policies = ("RateLimit-Policy", ", ".join([charge.limit.policy for charge, _, _ in shown]))
+    told = [_state(*one) for one in shown if one[2]] if step.refused(taken) else [_state(*one) for one in shown]
+    return (policies, ("RateLimit", ", ".join(told))) if told else (policies,)
 
 
 def _state(charge: Charge, load_us: int, over: bool) -> str:

@@ -107,14 +107,16 @@ class Limiter(Layer[LimiterConfig]):
         if taken.banned_until_us:
             self._bans.remember(subject, taken.banned_until_us / SECOND_US, now)
             return Verdict((*found, _banned((taken.banned_until_us - taken.now_us) / SECOND_US)))
-        if automatic and watched is not None and not (watched.presented and taken.marks[watched.presented.known_at]):
-            return Verdict((*found, _banned(automatic - now)))  # the store has lost it, the table has not
+        if watched is not None and watched.would_ban(taken):
+            found.append(BANNED)
+        elif automatic and watched is not None and not watched.excused(taken):
+            found.append(_banned(automatic - now))  # the store has lost it, the table has not
         return self._verdict(found, step, taken)
 
     def observe(self, request: Request, response: ResponseHead) -> None:
         """Give places back, and draw the consequences of the application's answer."""
         kept: Kept | None = request.shared.kept.pop(self, None)
-        if kept is None or response.refused_by == self.name:
+        if kept is None:
             return
         now = self.clock.now()
         back = kept.step.given_back(kept.taken, kept.in_flight)
@@ -151,9 +153,9 @@ class Limiter(Layer[LimiterConfig]):
         """What is over its limit, and the headers that say what is left."""
         headers = quota_headers(step, taken) if self.config.headers else ()
         over = [(step.charges[position], taken.loads_us[position]) for position in taken.over]
-        if over:
-            wait = ("Retry-After", str(max(charge.wait_seconds(load) for charge, load in over)))
-            found += [dataclasses.replace(charge.finding, headers=(wait,)) for charge, _ in over]
+        waits = [charge.wait_seconds(load) for charge, load in over if not charge.counter.soft]
+        wait = (("Retry-After", str(max(waits))),) if waits else ()
+        found += [dataclasses.replace(charge.finding, headers=wait) for charge, _ in over]
         return Verdict(tuple(found), respond=headers) if found or headers else ALLOW
 
     def _say_if_alone(self, request: Request, now: float) -> None:

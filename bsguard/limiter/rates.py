@@ -102,7 +102,7 @@ def _limits(rule: Rule) -> Iterator[Limit]:
     if rule.concurrency:
         reason = f"too many requests at the same time for the rule {rule.name}"
         finding = Finding(OWN_RULES + rule.name, codes.TOO_MANY_AT_ONCE, reason, action)
-        yield Limit(rule.limits[0], Rate(rule.lapse_seconds * SECOND_US, rule.concurrency), finding)
+        yield Limit(rule.name, Rate(rule.lapse_seconds * SECOND_US, rule.concurrency), finding, at_once=True)
     finding = Finding(OWN_RULES + rule.name, codes.RATE_LIMITED, f"too many requests for the rule {rule.name}", action)
     for name, quota in zip(rule.limits, rule.quotas, strict=False):
         yield Limit(name, quota.rate, finding, policy_of(name, quota.rate) if rule.action == "block" else "")

@@ -33,7 +33,9 @@ class Match:
 
     def __call__(self, request: Request) -> bool:
         """Whether *request* is one of them."""
-        if self.methods and request.method not in self.methods:
+        # HEAD runs what GET runs (RFC 9110 §9.3.2), so it is no way around a limit on GET.
+        method = "GET" if request.method == "HEAD" and "HEAD" not in self.methods else request.method
+        if self.methods and method not in self.methods:
             return False
         if self.path is not None and not self.path.matches(request.path):
             return False
@@ -56,7 +58,7 @@ class Rule:
     quotas: tuple[Quota, ...]
     #: How many at the same time; 0 for any number.
     concurrency: int
-    #: After how long a place is given back of a request whose end was never seen.
+    #: After how long one place is given back, and then the next, of requests whose end was never seen.
     lapse_seconds: int
     cost: int
     #: ``block`` refuses what is over, ``log`` only reports it.

@@ -47,6 +47,8 @@ class Limit(NamedTuple):
     finding: Finding
     #: Its item of ``RateLimit-Policy``; empty when clients are not told of it.
     policy: str = ""
+    #: Whether it counts what is in flight, so that there may be room again at any moment.
+    at_once: bool = False
 
     def left(self, load_us: int) -> int:
         """Units that still fit."""
@@ -63,6 +65,8 @@ class Charge(NamedTuple):
 
     def wait_seconds(self, load_us: int) -> int:
         """Whole seconds until there is room again, one at the least."""
+        if self.limit.at_once:
+            return 1
         emission, capacity = self.limit.rate
         missing = load_us + emission * (self.counter.cost or 1) - emission * capacity
         return max(1, -(-missing // SECOND_US))
@@ -86,9 +90,13 @@ class Step:
         self.charges.append(Charge(limit, counter, limit.finding))
         return len(self.charges) - 1
 
+    def refused(self, taken: Taken) -> bool:
+        """Whether one of the counters refused, so that none was charged."""
+        return any(not self.charges[position].counter.soft for position in taken.over)
+
     def given_back(self, taken: Taken, positions: tuple[int, ...]) -> list[Change]:
         """What undoes those of the charges at *positions* that were made when the step was *taken*."""
-        if taken.banned_until_us:
+        if taken.banned_until_us or self.refused(taken):
             return []
         counters = [
             self.charges[position].counter

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import ipaddress
 import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
+from bsguard.core.credentials import canonical, user_and_password
 from bsguard.core.networks import parse_address
 
 if TYPE_CHECKING:
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 #: How many characters of a token name the key it is meant for; what dashboards show of an API key.
 TARGET_CHARS: Final = 12
+#: They are counted from the last sign between words here: ``sk_live_``, ``github_pat_`` name the issuer, no key.
+_ISSUER_CHARS: Final = 16
 
 #: A site has a /48 (RFC 6177): whoever has one can take sixteen bits of /64 networks in turn.
 _SITE_BITS: Final = 48
@@ -49,26 +51,30 @@ def unplaceable(request: Request) -> bool:
 
 def credential_of(request: Request, keys: tuple[str, ...]) -> str:
     """The credential that the request presents, under the environ *keys*; empty when it presents none."""
-    return "\0".join([request.header(key) for key in keys]).strip("\0")
+    return "\0".join([canonical(request.header(key)) for key in keys]).strip("\0")
 
 
 def target_of(credential: str) -> str:
-    """What a guessed *credential* is aimed at, a user name or the beginning of a key; empty if that says nothing."""
+    """What a guessed *credential* is aimed at, a user name or the beginning of a key; empty if that says nothing.
+
+    The beginning that all keys of one issuer share is no target: it would be everybody's.
+    """
     scheme, _, token = credential.partition(" ")
     token = token.strip() or scheme
     if scheme.lower() == "basic":
         return "user " + _user_name(token)
     if _JWT.match(token):
         return ""
-    return "key " + token[: min(TARGET_CHARS, len(token) // 2)]
+    shared = 1 + max(token.rfind(mark, 0, _ISSUER_CHARS) for mark in "_-.")
+    return "key " + token[: min(shared + TARGET_CHARS, len(token) // 2)]
 
 
 def _user_name(token: str) -> str:
-    """The user name of Basic credentials (RFC 7617 §2); the token's digest if it is none."""
-    try:
-        return base64.b64decode(token, validate=True).partition(b":")[0].decode("utf-8", "replace")
-    except ValueError:
+    """The user name of Basic credentials, in one spelling; the token's digest if there is none."""
+    pair = user_and_password(token)
+    if pair is None:
         return hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
+    return pair.partition(b":")[0].decode("utf-8", "replace").strip().casefold()
 
 
 def shape_of(path: str) -> str:
