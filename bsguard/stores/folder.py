@@ -22,7 +22,7 @@ _FOLDER_MODE: Final = 0o700
 _SECRET_FILE: Final = "secret.key"
 _SECRET_BYTES: Final = 32
 #: Names of what bsguard itself keeps in the folder.
-_OURS: Final = re.compile(r"events\.|overrides\.|counters\.|table\.|secret\.key|\.gitignore$|\.probe-")
+_OURS: Final = re.compile(r"events\.|overrides\.|counters\.|table\.|limits\.|secret\.key|\.gitignore$|\.probe-")
 
 
 def open_folder(path: Path, *, setting: str = "BSGUARD_STATE_DIR") -> Path:
