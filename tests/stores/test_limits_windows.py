@@ -141,6 +141,16 @@ def test_a_flood_of_keys_never_pushes_out_the_busy(one_bucket: Buckets) -> None:
     assert {len(bucket) for bucket in one_bucket.letter(MOVING.letter)} == {MOVING.ways * 32}
 
 
+def test_bytes_that_look_like_a_tag_are_none() -> None:
+    tag = b"tag of 8"
+    other = b"the tag of 8 is in this slot, no"
+    assert len(other) == 32
+
+    assert windows._position(other, tag) == -1
+    assert windows._position(other + tag + bytes(24), tag) == 32
+    assert windows._position(tag + bytes(24) + other, tag) == 0
+
+
 def test_what_has_expired_goes_first(one_bucket: Buckets) -> None:
     windows.add(one_bucket, NOW, "expired", SECOND, 1_000)
     for number in range(COUNTS.ways):
