@@ -251,9 +251,9 @@ def test_the_fullest_tables_fit_into_the_file(tmp_path: Path, monkeypatch: pytes
         clock.advance(0.01)
         for number in range(12 * 512):
             storage.acquire_entry(f"busy {number}", 1024, 86_400)
-    for number in range(600_000):
+    for number in range(300_000):
         storage.incr(f"flood {number}", 86_400, chance.randrange(9))
-    for number in range(100_000):
+    for number in range(62_000):
         storage.acquire_entry(f"flood {number}", 1024, 86_400)
 
     assert storage.check()
