@@ -11,6 +11,9 @@ import hashlib
 import logging
 import os
 import secrets
+import shutil
+import stat
+import time
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -39,6 +42,12 @@ SETTING: Final = "BSGUARD_STORE"
 
 #: A file system in memory, where there is one.
 SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108
+
+#: How long a table in memory stays after its state directory was deleted.
+STALE_SECONDS: Final = 7 * 86_400
+
+#: Beside a table in memory: the path of its state directory.
+_OWNER: Final = "table.owner"
 
 _SCRATCH: Final = Rate.of(10, 60)
 
@@ -122,9 +131,32 @@ def _place(folder: Path) -> Path:
         system = os.statvfs(SHARED_MEMORY)
         if system.f_bavail * system.f_frsize < MAP_BYTES and not (place / FILE).exists():
             return folder
-        return open_folder(place, setting=SETTING)
+        open_folder(place, setting=SETTING)
+        (place / _OWNER).write_bytes(bytes(folder.resolve()))
+        _sweep()
+        return place
     except OSError:  # there is no such file system here
         return folder
     except StateUnusable as error:
         _log.warning("counters are kept in %s: %s", folder, error)
         return folder
+
+
+def _sweep() -> None:
+    """Give back the memory of tables whose state directory is gone, such as that of a release long replaced.
+
+    Another container may share the memory and not the directory, so a table that was used lately stays.
+    """
+    from bsguard.stores.local import FILE
+
+    for place in SHARED_MEMORY.glob(f"bsguard-{os.geteuid()}-*"):
+        try:
+            facts = place.lstat()
+            if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.geteuid():
+                continue
+            owner = Path(os.fsdecode((place / _OWNER).read_bytes()))
+            used = max(facts.st_mtime, (place / FILE).stat().st_mtime) if (place / FILE).exists() else facts.st_mtime
+            if not owner.exists() and time.time() - used > STALE_SECONDS:
+                shutil.rmtree(place, ignore_errors=True)
+        except OSError:
+            continue

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +78,25 @@ def test_each_state_directory_has_a_table_of_its_own(bench: Bench, folder: Path)
     bench.open("local")
     bench.open("local", folder=open_folder(folder / "other"))
     assert len(list(bench.shared.iterdir())) == 2
+
+
+@pytest.mark.parametrize(("gone", "old", "swept"), [(True, True, True), (True, False, False), (False, True, False)])
+def test_the_table_of_a_directory_that_is_long_gone_is_swept(
+    bench: Bench, folder: Path, gone: bool, old: bool, swept: bool
+) -> None:
+    other = open_folder(folder / "other")
+    place = place_of(bench.open("local", folder=other))
+    link = bench.shared / f"bsguard-{os.geteuid()}-link"
+    link.symlink_to(folder)
+    if gone:
+        shutil.rmtree(other)
+    if old:
+        moment = time.time() - 8 * 86_400
+        os.utime(place / FILE, (moment, moment))
+        os.utime(place, (moment, moment))
+    assert works(bench.open("local"))
+    assert place.exists() is not swept
+    assert link.exists()
 
 
 def place_of(store: Store) -> Path:
