@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     P = ParamSpec("P")
     T = TypeVar("T")
 
-#: Size of the LMDB file. Full tables take 40 MiB; the rest is for the copies that LMDB writes.
+#: Size of the LMDB file. Full tables take 48 MiB; the rest is for the copies that LMDB writes.
 MAP_BYTES: Final = 64 * 1024 * 1024
 
 _SETTING: Final = "RATELIMIT_STORAGE_URI"
