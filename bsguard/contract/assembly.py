@@ -100,7 +100,7 @@ class Assembly:
 
     def place(self, request: Request) -> Place:
         """Where *request* falls."""
-        path = request.path_native
+        path = _path_of(request)
         mounts = self.mounts.at(request.host)
         found = self.mounts.find(mounts, path)
         if found is None:
@@ -171,6 +171,16 @@ def _needs_reference(compiled: Compiled, config: ContractConfig) -> bool:
 def laxer(one: Action, other: Action) -> Action:
     """The less strict of two actions."""
     return min(one, other, key=_STRICTNESS.index)
+
+
+def _path_of(request: Request) -> str:
+    """The native path as Werkzeug routes it: slashes before the first segment below the mount point are one."""
+    path = request.path_native
+    if "//" in path:
+        below = str(request.environ.get("PATH_INFO", ""))
+        if path.endswith(below):
+            return f"{path[: len(path) - len(below)]}/{below.lstrip('/')}"
+    return path
 
 
 def _native(text: str) -> str:
