@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("bsguard")
 
-#: From the laxest to the strictest.
-_STRICTNESS: Final[tuple[Action, ...]] = ("none", "log", "block")
 _NAMED_MAX: Final = 5
 
 
@@ -166,11 +164,6 @@ class Assembly:
 def _needs_reference(compiled: Compiled, config: ContractConfig) -> bool:
     everywhere = config.engine == "reference" or config.shadow_ratio > 0
     return everywhere or any(operation.reference for operation in compiled.operations)
-
-
-def laxer(one: Action, other: Action) -> Action:
-    """The less strict of two actions."""
-    return min(one, other, key=_STRICTNESS.index)
 
 
 def _path_of(request: Request) -> str:
