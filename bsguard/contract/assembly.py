@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("bsguard")
 
-#: From the laxest to the strictest.
-_STRICTNESS: Final[tuple[Action, ...]] = ("none", "log", "block")
 _NAMED_MAX: Final = 5
 
 
@@ -100,7 +98,7 @@ class Assembly:
 
     def place(self, request: Request) -> Place:
         """Where *request* falls."""
-        path = request.path_native
+        path = _path_of(request)
         mounts = self.mounts.at(request.host)
         found = self.mounts.find(mounts, path)
         if found is None:
@@ -168,9 +166,14 @@ def _needs_reference(compiled: Compiled, config: ContractConfig) -> bool:
     return everywhere or any(operation.reference for operation in compiled.operations)
 
 
-def laxer(one: Action, other: Action) -> Action:
-    """The less strict of two actions."""
-    return min(one, other, key=_STRICTNESS.index)
+def _path_of(request: Request) -> str:
+    """The native path as Werkzeug routes it: slashes before the first segment below the mount point are one."""
+    path = request.path_native
+    if "//" in path:
+        below = str(request.environ.get("PATH_INFO", ""))
+        if path.endswith(below):
+            return f"{path[: len(path) - len(below)]}/{below.lstrip('/')}"
+    return path
 
 
 def _native(text: str) -> str:

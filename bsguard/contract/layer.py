@@ -6,7 +6,7 @@ import zlib
 from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
-from bsguard.contract.config import ContractConfig
+from bsguard.contract.config import ContractConfig, laxer
 from bsguard.contract.observed import Observer, route_of
 from bsguard.contract.rules import CODE_OF, REASON_OF, RULES
 from bsguard.core.errors import BodyError
@@ -70,6 +70,8 @@ class Contract(Layer[ContractConfig]):
 
     def inspect_body(self, request: Request) -> Verdict:
         """The body, where the operation describes it."""
+        if not (request.body.present or self._referring):
+            return ALLOW
         place = self.assembly.place(request)
         operation = place.operation
         if operation is None or place.mount is None or place.action == "none":
@@ -135,8 +137,6 @@ class Contract(Layer[ContractConfig]):
         self, operation: Operation, place: Place, violations: Iterable[Violation], undeclared: list[str]
     ) -> Iterable[Finding]:
         """One finding for each rule that is broken, so that each has its own mode and exceptions."""
-        from bsguard.contract.assembly import laxer
-
         by_rule: dict[str, list[Violation]] = {}
         for violation in violations:
             by_rule.setdefault(violation.rule, []).append(violation)
