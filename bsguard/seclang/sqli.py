@@ -32,7 +32,7 @@ _GRAMMAR: Final = (
     r"q\)*&\(*(?:t|e|v$|1$|n[&oO].|\(?[1nvs]\))",
     r"n\)*&\(*(?:f\([^)]|E[^n]|e(?![nst1])|1[cdB]|s[oO][st])|n\)+&\(*[1vs]",
     # Another statement.
-    r"[1qsve]\)*;+\(*(?:[EDW].|T(?:nn|n?[(sv1]|v|f))|n\)*;+(?:T(?:nn|n?\(|v|f)|E[f(1v])|.{0,6};.{0,5}W",
+    r"[1qsve]\)*;+\(*(?:[EDW].|T(?:n[n.]|n?[(sv1]|v|f))|n\)*;+(?:T(?:nn|n?\(|v|f)|E[f(1v])|.{0,6};.{0,5}W",
     r"[1qsven]?\)*W[st1(]|qT(?:v|n[.(])|qE[1sv][;DT]|Tnv|T\(v|[1q][()]+E",
     # The rest of the program's statement commented out.
     r"[1ve]\)*;*[cdm]|q\)*;*[cm]|nm|[1sve]\)+[cm]|[1vs][&oO][1vse]\)+[cm]|1k[ne][cm]",
