@@ -15,7 +15,7 @@ import limits
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from limits.storage import MemoryStorage
+from limits.storage import MemoryStorage, SlidingWindowCounterSupport
 from limits.strategies import STRATEGIES
 
 from bsguard.stores import limits_storage
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from bsguard.stores.limits_storage import SharedStorage
 
+# Older releases' own storage in memory forgets no sliding window counter.
+CLEARS_SLIDING = hasattr(SlidingWindowCounterSupport, "clear_sliding_window")
 NAMES = ("fixed-window", "moving-window", "sliding-window-counter")
 
 
@@ -89,7 +91,7 @@ def test_every_strategy_answers_as_in_memory(
             assert ours.hit(item, key, cost=cost) is theirs.hit(item, key, cost=cost), step
         elif operation == "test":
             assert ours.test(item, key, cost=cost) is theirs.test(item, key, cost=cost), step
-        elif operation == "clear":
+        elif operation == "clear" and (name in NAMES[:2] or CLEARS_SLIDING):
             ours.clear(item, key)
             theirs.clear(item, key)
         ours_now, theirs_now = ours.get_window_stats(item, key), theirs.get_window_stats(item, key)
