@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from bsguard._version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from bsguard.contract import Contract as Contract
     from bsguard.core.errors import BsguardError as BsguardError
     from bsguard.core.errors import ConfigError as ConfigError
     from bsguard.core.identity import identify as identify
@@ -25,6 +26,7 @@ _HOMES = {
     "BsguardError": "bsguard.core.errors",
     "ConfigError": "bsguard.core.errors",
     "Limiter": "bsguard.limiter",
+    "Contract": "bsguard.contract",
     "Protocol": "bsguard.protocol",
     "Tenant": "bsguard.tenant",
     "guard": "bsguard.standard",

@@ -60,6 +60,9 @@ class BSGuard:
         elsewhere = _of_flask_limiter(app.config) | {"STATE_DIR": Path(app.instance_path) / "bsguard"}
         found = {key: value for key, value in elsewhere.items() if values.get(key) is None}
         plan = read_plan(values | found, prefix=PREFIX)
+        if str(app.config.get("RATELIMIT_STORAGE_URI")).startswith("bsguard+"):
+            # A Flask-Limiter that is set up after this knows the scheme.
+            import bsguard.stores.limits_storage  # noqa: F401
         made = guard(app.wsgi_app, plan, clock=self._clock, emit=self._emit)
         app.extensions["bsguard"] = made
         app.wsgi_app = _Settled(made, app, values)  # type: ignore[method-assign]

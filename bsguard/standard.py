@@ -43,6 +43,7 @@ _log = logging.getLogger("bsguard")
 LAYERS: Final[dict[str, str]] = {
     "protocol": "bsguard.protocol:Protocol",
     "limiter": "bsguard.limiter:Limiter",
+    "contract": "bsguard.contract:Contract",
     "tenant": "bsguard.tenant:Tenant",
 }
 
@@ -57,9 +58,10 @@ class Plan:
 
     @property
     def used(self) -> tuple[str, ...]:
-        """Names of the layers in use, in standard order."""
+        """Names of the layers in use, in standard order; those that have nothing to do are left out."""
         chosen = self.settings.layers
-        return tuple(name for name in LAYERS if chosen is None or name in chosen)
+        names = (name for name in LAYERS if chosen is None or name in chosen)
+        return tuple(name for name in names if not self.layers[name].idle)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -142,6 +144,7 @@ def guard(
         return Guard(plan, app, None, NO_OVERRIDES, None, settings, ())
     degraded: list[StateDegraded] = []
     folder = _state_folder(settings.state_dir or DEFAULT_STATE_DIR, clock, degraded)
+    settings = dataclasses.replace(settings, state_dir=folder)  # what layers may keep, they keep there
     store = _event_store(folder, plan.events)
     overrides = _overrides(folder, clock)
     sinks = [sink for sink in (log_event if plan.events.logged else None, store, emit) if sink is not None]
@@ -186,7 +189,7 @@ def _counters(
             settings.store, folder=folder, clock=clock, announce=announce, prefix=f"{settings.store_prefix}:v1:"
         )
     except StateUnusable as error:
-        raise ConfigError([Problem(UNREADABLE, "STORE", str(error))]) from None
+        raise ConfigError([Problem(UNREADABLE, "BSGUARD_STORE", str(error))]) from None
     if settings.secret_keys:
         return store, secrets
     return store, (agreed_secret(store, secrets[0], folder),)

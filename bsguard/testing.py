@@ -39,9 +39,10 @@ class FakeClock:
 def reset() -> None:
     """Let all guards of this process forget what they have counted, and the bans that followed from it.
 
-    For between two tests. Bans that are kept in the overrides table, which outlive a restart, stay.
+    For between two tests. What a Flask-Limiter has counted in a storage of ours goes too; bans that are kept in the
+    overrides table, which outlive a restart, stay.
     """
-    from bsguard.stores.opening import reset_all
+    from bsguard.stores.opened import reset_all
 
     reset_all()
 

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bsguard.contract.rules import RULES as CONTRACT_RULES
 from bsguard.core import config, wire
 from bsguard.core.codes import CODES
 from bsguard.core.config import info_of, settings_of
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).resolve().parent / "reference"
 
+_LAYER_RULES = {"protocol": PROTOCOL_RULES, "contract": CONTRACT_RULES, "tenant": TENANT_RULES}
 _NOTICE = "<!-- Written by docs/generate.py from the code; change it there. -->\n"
 
 
@@ -106,7 +108,7 @@ def _codes() -> Iterator[str]:
 def _rules() -> Iterator[str]:
     yield f"{_NOTICE}\n# Rules\n"
     yield "What a rule id in an event, an exception or `BSGUARD_<LAYER>_RULE_MODES` stands for.\n"
-    for title, rules in (("protocol", PROTOCOL_RULES), ("tenant", TENANT_RULES), ("any layer", CORE_RULES)):
+    for title, rules in (*_LAYER_RULES.items(), ("any layer", CORE_RULES)):
         yield f"## {title}\n"
         yield from _table(("rule", "refuses"), [(f"`{rule}`", text) for rule, text in rules.items()])
 

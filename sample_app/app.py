@@ -17,6 +17,7 @@ from sample_app.database import Database
 from sample_app.generations import GenerationStore
 from sample_app.models import CATALOGUE
 from sample_app.operations import add_operations, operations
+from sample_app.plan_limits import PlanLimits
 from sample_app.responses import handle_errors
 from sample_app.services import EXTENSION, ControlPlane
 from sample_app.views import CatalogueViews, GenerationViews, ServiceViews
@@ -50,11 +51,12 @@ def create_app(config: Mapping[str, object] | None = None, *, clock: Clock = sys
     app.extensions[EXTENSION] = ControlPlane(settings, clock, database, keys, generations)
 
     handle_errors(app)
+    service, catalogue = ServiceViews(database, settings.region), CatalogueViews(CATALOGUE)
+    BSGuard(app)
     add_operations(
         app,
-        operations(ServiceViews(database, settings.region), CatalogueViews(CATALOGUE), GenerationViews(generations)),
+        operations(service, catalogue, GenerationViews(generations), PlanLimits(app)),
         AccessControl(keys, clock, settings.cron_secret),
     )
     app.cli.add_command(group)
-    BSGuard(app)
     return app

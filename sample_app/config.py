@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 
 from flask import Config
 from sqlalchemy.engine import make_url
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 REGION_HOSTS: Final = ("api.us.babysea.ai", "api.eu.babysea.ai", "api.jp.babysea.ai")
+
+CONTRACT: Final = Path(__file__).resolve().parent.parent / "openapi" / "control-plane.yaml"
 
 DEFAULTS: Final[Mapping[str, object]] = {
     # SQLAlchemy URL of an SQLite file; empty means control-plane.sqlite3 in the app's instance folder.
@@ -42,6 +45,18 @@ SERVER_KEYS: Final = (
 )
 
 UPLOAD_MEDIA_TYPES: Final = ("image/png", "image/jpeg", "image/webp", "video/mp4")
+
+# Besides the guard's own limits on clients. What an account's plan allows is in `plan_limits.py`.
+LIMITS: Final[tuple[Mapping[str, object], ...]] = (
+    # Anybody may try it, so it has a short limit against bursts and a long one against patience.
+    {"name": "playground", "path": "/v1/playground", "key": "identity", "rate": "10 per 10 seconds; 60 per 10 minutes"},
+    # A provider that is told to wait tries again later; nothing is lost, and it is never banned.
+    {"name": "webhooks", "path": "/v1/webhooks/{provider}", "key": "ip", "rate": "600 per minute"},
+    # One scheduler calls each job every few minutes, whoever and however many it is that asks.
+    {"name": "cron", "path": "/v1/cron/{job}", "key": "global", "rate": "4 per minute"},
+    # Starting a video holds a worker's thread; no client may have all of them.
+    {"name": "videos-at-once", "path": "/v1/generate/video/{model}", "key": "identity", "concurrency": 4},
+)
 
 # 16 MiB, the guard's own default for whole bodies: an uploaded file is the largest thing that anybody sends.
 BODY_BYTES_MAX: Final = 16 * 1024 * 1024
@@ -82,7 +97,7 @@ def configure(config: Config, given: Mapping[str, object] | None, instance_path:
     """
     problems: list[str] = []
     config.update(DEFAULTS)
-    config.update(_guard_defaults())
+    config.update(_guard_defaults(instance_path))
     config.update(_environment("CONTROL_PLANE", str, problems))
     config.update(_environment("BSGUARD", json.loads, problems))
     config.update(given or {})
@@ -97,21 +112,39 @@ def configure(config: Config, given: Mapping[str, object] | None, instance_path:
     if problems:
         raise SettingsError(problems)
     config.setdefault("BSGUARD_SURFACES", [_api_surface(settings.api_hosts)])
+    config.setdefault("BSGUARD_CONTRACT_DOCUMENTS", [_contract(settings.api_hosts)])
     return settings
 
 
-def _guard_defaults() -> dict[str, object]:
+def _guard_defaults(instance_path: str) -> dict[str, object]:
     return {
         "MAX_CONTENT_LENGTH": BODY_BYTES_MAX,
         "BSGUARD_MODE": "enforce",
         "BSGUARD_BODY_BYTES_MAX": BODY_BYTES_MAX,
         # An upload is the file itself; everything else that is posted is JSON.
         "BSGUARD_PROTOCOL_CONTENT_TYPES": {"/v1/files": list(UPLOAD_MEDIA_TYPES)},
+        # A guessed cron secret is a guessed credential.
+        "BSGUARD_LIMITER_CREDENTIAL_HEADERS": ["Authorization", "X-Cron-Secret"],
+        "BSGUARD_LIMITER_RULES": list(LIMITS),
+        "BSGUARD_EXCEPTIONS": [
+            {
+                "rule": "limiter.global",
+                "path": "/v1/webhooks/{provider}",
+                "comment": "providers send as many webhooks as there are generations; the rule webhooks counts them",
+            }
+        ],
+        # Plan limits are counted beside the guard's, so that they hold across workers.
+        "RATELIMIT_STORAGE_URI": f"bsguard+local://{quote(str(Path(instance_path) / 'bsguard'))}",
     }
 
 
 def _api_surface(hosts: tuple[str, ...]) -> dict[str, object]:
     return {"name": "api", "kind": "api", "hosts": list(hosts), "prefixes": ["/v1"]}
+
+
+def _contract(hosts: tuple[str, ...]) -> dict[str, object]:
+    """The document, served at its three servers and at the hosts of this deployment."""
+    return {"file": str(CONTRACT), "hosts": [host for host in hosts if host not in REGION_HOSTS]}
 
 
 def _environment(prefix: str, loads: Callable[[str], Any], problems: list[str]) -> dict[str, object]:

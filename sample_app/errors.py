@@ -121,6 +121,13 @@ class ErrorCode(Enum):
         "There is no such generation.",
         "The account has no such generation.",
     )
+    PLAN_LIMIT_REACHED = (
+        "BSE2204",
+        429,
+        "plan_limit_reached",
+        "The account's plan allows no more of these now.",
+        "The account starts generations faster than its plan allows.",
+    )
     NOT_IMPLEMENTED = (
         "BSE2901",
         501,

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from flask import Flask, request
 
 from sample_app.api_keys import Scope
-from sample_app.views import CatalogueViews, GenerationViews, ServiceViews, not_built
+from sample_app.plan_limits import IMAGES, VIDEOS
+from sample_app.views import CatalogueViews, GenerationViews, ServiceViews, generate_image, generate_video, not_built
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from flask import Response
 
     from sample_app.access_control import AccessControl
+    from sample_app.plan_limits import PlanLimits
+
+    #: A view that gets the principal, and what is in the path.
+    AccountView = Callable[..., Response]
 
 
 class Access(Enum):
@@ -43,15 +48,18 @@ class Operation:
     view: Callable[..., Response]
 
 
-def operations(service: ServiceViews, catalogue: CatalogueViews, generations: GenerationViews) -> tuple[Operation, ...]:
+def operations(
+    service: ServiceViews, catalogue: CatalogueViews, generations: GenerationViews, plan: PlanLimits
+) -> tuple[Operation, ...]:
     """The table."""
+    image, video = plan.limited(IMAGES, "images", generate_image), plan.limited(VIDEOS, "videos", generate_video)
     file, generation = "/v1/files/<file_id>", "/v1/generations/<generation_id>"
     return (
         Operation("getHealth", "GET", "/v1/health", Access.OPEN, service.health),
         Operation("listModels", "GET", "/v1/models", Scope.READ, catalogue.list_models),
         Operation("estimateCost", "POST", "/v1/estimate", Scope.READ, catalogue.estimate),
-        Operation("generateImage", "POST", "/v1/generate/image/<model>", Scope.GENERATE, not_built),
-        Operation("generateVideo", "POST", "/v1/generate/video/<model>", Scope.GENERATE, not_built),
+        Operation("generateImage", "POST", "/v1/generate/image/<model>", Scope.GENERATE, image),
+        Operation("generateVideo", "POST", "/v1/generate/video/<model>", Scope.GENERATE, video),
         Operation("listGenerations", "GET", "/v1/generations", Scope.READ, generations.list_generations),
         Operation("getGeneration", "GET", generation, Scope.READ, generations.get_generation),
         Operation("cancelGeneration", "POST", f"{generation}/cancel", Scope.GENERATE, not_built),

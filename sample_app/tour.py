@@ -28,6 +28,7 @@ _PORT: Final = 8000
 _START_SECONDS_MAX: Final = 30.0
 _ANSWER_SECONDS_MAX: Final = 10.0
 _STOP_SECONDS_MAX: Final = 10.0
+_DENIED: Final = "request.denied"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +114,18 @@ def _wait_until_serving(server: subprocess.Popen[bytes], port: int) -> None:
 
 
 def _send(request: Request, port: int) -> Seen:
-    with socket.create_connection(("127.0.0.1", port), timeout=_ANSWER_SECONDS_MAX) as connection:
-        connection.sendall(request.wire)
-        connection.shutdown(socket.SHUT_WR)
-        received = b"".join(iter(lambda: connection.recv(65_536), b""))
+    """Send it as often as it says; the last answer."""
+    received = b""
+    for _ in range(request.times):
+        received = _exchange(request.wire, port)
     return Seen(request, Answer.parse(received))
+
+
+def _exchange(wire: bytes, port: int) -> bytes:
+    with socket.create_connection(("127.0.0.1", port), timeout=_ANSWER_SECONDS_MAX) as connection:
+        connection.sendall(wire)
+        connection.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: connection.recv(65_536), b""))
 
 
 def _with_events(seen: list[Seen], environment: dict[str, str]) -> Iterator[Seen]:
@@ -125,7 +133,7 @@ def _with_events(seen: list[Seen], environment: dict[str, str]) -> Iterator[Seen
     wanted = {one.answer.request_id for one in seen if one.answer.request_id}
     by_request: dict[str, list[dict[str, object]]] = {}
     for _ in range(10):
-        lines = _flask(environment, "bsguard", "events", "list", "--limit", "1000", "--json").splitlines()
+        lines = _flask(environment, "bsguard", "events", "list", "--limit", "10000", "--json").splitlines()
         by_request = {}
         for event in map(json.loads, lines):
             by_request.setdefault(str(event.get("request_id", "")), []).append(event)
@@ -151,7 +159,7 @@ def _show(seen: Iterator[Seen]) -> int:
 
 def _reason(one: Seen) -> str:
     """What the event says: the rule and why, or who was served."""
-    acted = [event for event in one.events if "rule" in event]
+    acted = sorted((event for event in one.events if "code" in event), key=lambda event: event["event"] != _DENIED)
     if acted:
         return f"{acted[0]['event']}  {acted[0]['rule']}: {acted[0]['reason']}"
     stripped = next((event for event in one.events if event["event"] == "headers.stripped"), None)

@@ -17,6 +17,8 @@ class Request:
     wire: bytes
     status: int
     code: str = ""
+    #: How many of them are sent, one after another; the last one's answer counts.
+    times: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,8 @@ def wire(line: str, *headers: str, body: bytes = b"") -> bytes:
 def requests(secret: str) -> list[Request]:
     """All of them, in the order in which they are sent; *secret* is a working API key."""
     key = f"Authorization: Bearer {secret}"
-    return [*_served(key), *_identity(key), *_line_and_headers(key), *_bodies(key), *_paths(key)]
+    parts = (_served, _identity, _line_and_headers, _bodies, _paths, _contract, _limits)
+    return [request for part in parts for request in part(key)]
 
 
 def _served(key: str) -> list[Request]:
@@ -72,7 +75,7 @@ def _served(key: str) -> list[Request]:
         Request("estimate", wire(*post, body=estimate), 200),
         Request("estimate, chunked", wire(*post, "Transfer-Encoding: chunked") + chunks, 200),
         Request("generate: not built yet", _generate(key), 501, "BSE2901"),
-        Request("models without a key", wire("GET /v1/models", _HOST), 401, "BSE2001"),
+        Request("models without a key", wire("GET /v1/models", _HOST), 401, "BSE1504"),
     ]
 
 
@@ -106,7 +109,7 @@ def _line_and_headers(key: str) -> list[Request]:
         Request(
             "Authorization of 9,000 bytes", wire(line, _HOST, "Authorization: Bearer " + "a" * 9000), 431, "BSE1110"
         ),
-        Request("host that is not served", wire(line, "Host: evil.example", key), 421, "BSE1002"),
+        Request("host that is not served", wire(line, "Host: evil.example", key), 421, "BSE1503"),
         Request("host with a user name", wire(line, "Host: a@api.us.babysea.ai", key), 400, "BSE1106"),
         Request("upgrade to h2c", wire(line, _HOST, key, *upgrade), 400, "BSE1113"),
         Request("method override", wire(line, _HOST, key, "X-HTTP-Method-Override: DELETE"), 400, "BSE1118"),
@@ -164,4 +167,50 @@ def _paths(key: str) -> list[Request]:
         *(Request(f"path with {name}", get(path), 400, "BSE1114") for name, path in tricks.items()),
         Request("path outside the API", get("/admin"), 404, "BSE1001"),
         Request("path that does not exist", get("/v1/nothing"), 404, "BSE2101"),
+    ]
+
+
+def _limits(key: str) -> list[Request]:
+    """Each up to its limit, and once more."""
+    prompt = json.dumps({"generation_prompt": "a reef"}).encode()
+    trial = json.dumps({"model": "reef-1", "generation_prompt": "a reef"}).encode()
+    playground = wire("POST /v1/playground", _HOST, key, _JSON, "Idempotency-Key: 01934f5e-trial", body=trial)
+    webhook = wire("POST /v1/webhooks/replicate", _HOST, _JSON, body=b"{}")
+    cron = wire("POST /v1/cron/sweep", _HOST, "X-Cron-Secret: guessed")
+    line = "POST /v1/generate/video/current-1"
+    video = wire(line, _HOST, key, _JSON, "Idempotency-Key: 01934f5e-tour", body=prompt)
+    return [
+        Request("playground: 10 in a row", playground, 501, "BSE2901", times=10),
+        Request("playground: one too many", playground, 429, "BSE1301"),
+        Request("webhooks: a flood of 700 in a minute", webhook, 429, "BSE1301", times=700),
+        Request("webhooks: still no ban", wire("GET /v1/health", _HOST), 200),
+        Request("cron: the fourth in a minute, with a wrong secret", cron, 401, "BSE2006", times=3),
+        Request("cron: one too many, whoever asks", cron, 429, "BSE1301"),
+        Request("videos: what the account's plan allows", video, 501, "BSE2901", times=6),
+        Request("videos: one too many for the plan", video, 429, "BSE2204"),
+    ]
+
+
+def _contract(key: str) -> list[Request]:
+    """What `openapi/control-plane.yaml` does not allow; the details of each answer are in its body."""
+
+    def get(target: str, *headers: str) -> bytes:
+        return wire(f"GET {target}", _HOST, key, *headers)
+
+    def post(line: str, document: object, *headers: str) -> bytes:
+        return wire(line, _HOST, key, _JSON, *headers, body=json.dumps(document).encode())
+
+    image = "POST /v1/generate/image/reef-1"
+    return [
+        Request("parameter that is not declared", get("/v1/models?kind=image&admin=1"), 400, "BSE1506"),
+        Request("parameter sent twice", get("/v1/generations?limit=2&limit=9999"), 400, "BSE1505"),
+        Request("limit=+7", get("/v1/generations?limit=+7"), 400, "BSE1505"),
+        Request("limit over its maximum", get("/v1/generations?limit=101"), 400, "BSE1505"),
+        Request("id that is none", get("/v1/generations/1%20OR%201=1"), 400, "BSE1505"),
+        Request("method that the path does not have", wire("PUT /v1/models", _HOST, key), 405, "BSE1502"),
+        Request("body without a required field", post(image, {"generation_ratio": "1:1"}), 400, "BSE1510"),
+        Request("body with an unknown field", post(image, {"generation_prompt": "x", "price": 0}), 400, "BSE1510"),
+        Request("top-up without Idempotency-Key", post("POST /v1/billing/topups", {"credits": 5}), 400, "BSE1505"),
+        Request("body where none is taken", post(f"POST /v1/generations/gen_{'0' * 32}/cancel", {}), 400, "BSE1509"),
+        Request("cron without its secret", wire("POST /v1/cron/sweep", _HOST, key), 401, "BSE1504"),
     ]

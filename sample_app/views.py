@@ -117,6 +117,16 @@ class GenerationViews:
         return success(_show_generation(found))
 
 
+def generate_image(principal: Principal, model: str) -> NoReturn:
+    """Start an image."""
+    not_built(principal, model=model)
+
+
+def generate_video(principal: Principal, model: str) -> NoReturn:
+    """Start a video."""
+    not_built(principal, model=model)
+
+
 def not_built(*_arguments: object, **_path: object) -> NoReturn:
     """Stands for the operations of the contract that are still to come."""
     raise ApiError(ErrorCode.NOT_IMPLEMENTED)

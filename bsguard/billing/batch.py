@@ -16,7 +16,6 @@ from sqlalchemy import (
     bindparam,
     cast,
     column,
-    exists,
     func,
     insert,
     literal_column,
@@ -128,11 +127,14 @@ def _reserve_many(dialect: Dialect) -> Plan:
     Longer than other functions, because it is one statement and is read as one.
     """
     mine = and_(account.c.account == word("account"), limited_wait())
-    locked = select(account).where(mine).with_for_update().cte("locked")
+    locked = select(account).where(mine).with_for_update(key_share=True).cte("locked")
     wishes = _unnested()
+    # A scalar subquery, because it is looked up in the index for each wish. NOT EXISTS becomes a join with the whole
+    # table of holds where the plan was made while that was small, and PostgreSQL keeps the plan while it grows.
+    known = select(hold.c.generation).where(hold.c.generation == wishes.c.generation).scalar_subquery()
     fresh = (
         select(wishes, func.sum(wishes.c.amount).over(order_by=wishes.c.place, rows=(None, 0)).label("total"))
-        .where(~exists(select(literal_column("1")).where(hold.c.generation == wishes.c.generation)))
+        .where(known.is_(None))
         .cte("fresh")
     )
     room = locked.c.available - locked.c.floor

@@ -191,12 +191,14 @@ class OutcomeUnknown(BillingError):
 class SchemaUnusable(BillingError):
     """The tables are missing, or not of the version that this code needs."""
 
-    def __init__(self, found: str | None, wanted: str) -> None:
+    def __init__(self, found: str | None, wanted: str, *, migratable: bool = True) -> None:
         #: The version found; None when there are no tables.
         self.found = found
         self.wanted = wanted
         state = "the tables of the ledger are missing" if found is None else f"the tables are of version {found}"
-        super().__init__(f"{state}, version {wanted} is needed; run `flask bsguard billing init`")
+        # Newer tables were made by newer code, and nothing leads back.
+        remedy = "run `flask bsguard billing init`" if migratable else "install the version of bsguard that made them"
+        super().__init__(f"{state}, version {wanted} is needed; {remedy}")
 
 
 class SchemaMissing(SchemaUnusable):

@@ -16,8 +16,11 @@ from bsguard.billing.schema import account, metadata
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
-#: The revision of :mod:`bsguard.billing.migrations` that this code works with.
-WANTED: Final = "0001"
+#: The revisions of :mod:`bsguard.billing.migrations`, oldest first; one can be migrated to the next.
+VERSIONS: Final = ("0001",)
+
+#: The revision that this code works with.
+WANTED: Final = VERSIONS[-1]
 
 #: Alembic keeps the revision here; a name of its own, so that it does not mix with the application's migrations.
 VERSION_TABLE: Final = "bsguard_billing_version"
@@ -58,9 +61,31 @@ def create_schema(engine: Engine) -> bool:
 
 def check_version(connection: Connection) -> None:
     """Raise SchemaMissing or SchemaOutdated unless the tables are of the wanted version."""
+    found = _found(connection)
+    if found is None:
+        raise SchemaMissing(None, WANTED)
+    if found != [WANTED]:
+        raise _outdated(found)
+
+
+def check_migratable(connection: Connection) -> None:
+    """Raise SchemaOutdated unless there are no tables, or tables of a version where a migration begins."""
+    found = _found(connection)
+    if found is not None and not _migratable(found):
+        raise _outdated(found)
+
+
+def _found(connection: Connection) -> list[str] | None:
+    """The version that the database names, usually one; None when there are no tables."""
     looking = inspect(connection)
     if not looking.has_table(VERSION_TABLE) or not looking.has_table(account.name):
-        raise SchemaMissing(None, WANTED)
-    found = connection.execute(select(_version.c.version_num)).scalars().all()
-    if list(found) != [WANTED]:
-        raise SchemaOutdated(", ".join(found) or "unknown", WANTED)
+        return None
+    return list(connection.execute(select(_version.c.version_num)).scalars())
+
+
+def _outdated(found: list[str]) -> SchemaOutdated:
+    return SchemaOutdated(", ".join(found) or "unknown", WANTED, migratable=_migratable(found))
+
+
+def _migratable(found: list[str]) -> bool:
+    return len(found) == 1 and found[0] in VERSIONS

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from bsguard.billing.points import passing
-from bsguard.billing.runner import LOCK_ACCOUNT, ConnectFailed, errors_of, every, first, in_each_child
+from bsguard.billing.runner import LOCK_ACCOUNT, ConnectFailed, errors_of, every, first
+from bsguard.core.fork import in_each_child
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,6 +28,8 @@ class PostgresRunner:
         self.errors = errors_of(engine.dialect)
         self._engine = engine
         self._lock_timeout = f"{lock_timeout_ms}ms"
+        #: Whether transactions are stricter than READ COMMITTED where nothing is said; None until it was asked.
+        self._strict: bool | None = None
         in_each_child(self._forget)
 
     def run(self, plan: Plan, values: Values, *, lock: str | None = None) -> Answer | None:
@@ -35,8 +38,7 @@ class PostgresRunner:
         with self._cursor() as cursor:
             if lock is None:
                 passing("before")
-                cursor.execute(plan.last.sql, plan.last.bind(values))
-                rows = cursor.fetchall()
+                rows = self._run_alone(cursor, plan, values)
             else:
                 rows = self._run_locked(cursor, plan, values, lock)
             passing("committed")
@@ -57,8 +59,7 @@ class PostgresRunner:
         """All rows of a plan that only reads, or that answers with many."""
         values["lock_timeout"] = self._lock_timeout
         with self._cursor() as cursor:
-            cursor.execute(plan.last.sql, plan.last.bind(values))
-            return every(plan, cursor.fetchall())
+            return every(plan, self._run_alone(cursor, plan, values))
 
     @contextmanager
     def connect(self) -> Iterator[Any]:
@@ -70,6 +71,16 @@ class PostgresRunner:
     def lost(self) -> None:
         """A connection broke: those that lie idle are of no use either."""
         self._engine.dispose()
+
+    def _run_alone(self, cursor: Any, plan: Plan, values: Values) -> list[Any]:
+        """One statement, which is its own transaction unless the server would make that a stricter one."""
+        if self._strict is None:
+            cursor.execute("SHOW default_transaction_isolation")
+            self._strict = cursor.fetchone()[0] != "read committed"
+        with self._transaction(cursor) if self._strict else nullcontext():
+            cursor.execute(plan.last.sql, plan.last.bind(values))
+            rows: list[Any] = cursor.fetchall()
+        return rows
 
     def _run_locked(self, cursor: Any, plan: Plan, values: Values, lock: str) -> list[Any]:
         with self._transaction(cursor):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import weakref
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -93,18 +91,6 @@ def first(plan: Plan, rows: Sequence[Sequence[Any]]) -> Answer | None:
 def every(plan: Plan, rows: Sequence[Sequence[Any]]) -> list[Answer]:
     """All *rows* by name."""
     return [dict(zip(plan.columns, row, strict=True)) for row in rows]
-
-
-def in_each_child(method: Callable[[], None]) -> None:
-    """Call the bound *method* in every process forked from now on, as long as its object lives."""
-    reference = weakref.WeakMethod(method)
-
-    def renew() -> None:
-        found = reference()
-        if found is not None:
-            found()
-
-    os.register_at_fork(after_in_child=renew)
 
 
 def is_autocommit(connection: Connection) -> bool:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 from bsguard.billing.errors import Contention
 from bsguard.billing.faults import Fault, fault_of
 from bsguard.billing.points import passing
-from bsguard.billing.runner import ConnectFailed, errors_of, every, in_each_child, run_steps
+from bsguard.billing.runner import ConnectFailed, errors_of, every, run_steps
+from bsguard.core.fork import in_each_child
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

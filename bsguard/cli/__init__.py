@@ -13,10 +13,17 @@ from bsguard._version import __version__
 from bsguard.cli.bans import bans
 from bsguard.cli.billing import billing
 from bsguard.cli.check import check
+from bsguard.cli.contract import contract
 from bsguard.cli.events import events
 from bsguard.cli.source import ConfigFile
 
-_COMMANDS: dict[str, click.Command] = {"check": check, "events": events, "bans": bans, "billing": billing}
+_COMMANDS: dict[str, click.Command] = {
+    "check": check,
+    "events": events,
+    "bans": bans,
+    "contract": contract,
+    "billing": billing,
+}
 
 
 @click.group("bsguard", commands=_COMMANDS)

@@ -95,7 +95,8 @@ def balance(context: click.Context, account: str, as_of: datetime.datetime | Non
     _print(told, as_json, f"{account}: {found.available} available, {found.reserved} reserved, floor {found.floor}")
 
 
-@billing.command("topup")
+# A negative amount is an amount, and the ledger says what is wrong with it; click would take it for an option.
+@billing.command("topup", context_settings={"ignore_unknown_options": True})
 @_account
 @click.argument("amount", type=int)
 @click.option("--key", help="Makes it safe to repeat: the same key counts once. Use the payment's id.")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bsguard.core.settings import Settings
 
 _DAY_SECONDS: Final = 86_400
+_REACHES: Final = {"machine": "all workers of this machine", "machines": "several machines"}
 Level = Literal["ok", "warn", "fail"]
 
 
@@ -48,6 +49,7 @@ def check_all(source: Source, gunicorn_config: Path | None) -> list[Result]:
     results += _mode(source)
     results += _state(source)
     results += _secrets(settings)
+    results += _counters(source)
     results += _proxies(source)
     results += _surfaces(settings)
     results += _exceptions(settings)
@@ -60,7 +62,7 @@ def _mode(source: Source) -> Iterator[Result]:
     if not settings.enabled:
         yield Result("fail", "mode", "BSGUARD_ENABLED is False: nothing is guarded", "remove the setting")
         return
-    modes = {name: config.mode or settings.mode for name, config in source.plan.layers.items()}
+    modes = {name: source.plan.layers[name].mode or settings.mode for name in source.plan.used}
     lax = [f"{name} {mode}" for name, mode in modes.items() if mode != "enforce"]
     if lax:
         remedy = 'set BSGUARD_MODE = "enforce" when `bsguard events list` shows no false alarm'
@@ -85,6 +87,23 @@ def _secrets(settings: Settings) -> Iterator[Result]:
     else:
         remedy = "set BSGUARD_SECRET_KEYS to the same list on every machine; each secret has 16 characters or more"
         yield Result("warn", "secrets", "none set; one is kept in the state directory of each machine", remedy)
+
+
+def _counters(source: Source) -> Iterator[Result]:
+    counters = source.guard().counters
+    if counters is None:
+        return
+    wanted = source.plan.settings.store
+    if wanted.kind == "memory":
+        remedy = 'set BSGUARD_STORE to "local", or to a server that all machines share'
+        yield Result(
+            "warn", "store", "memory: every worker counts for itself, so limits are as many times as high", remedy
+        )
+    elif counters.reach == "process" or (wanted.kind == "redis" and counters.reach != "machines"):
+        remedy = "start it, or name another in BSGUARD_STORE; the log says what is wrong with it"
+        yield Result("fail", "store", f"{wanted} cannot be used; counts are kept in {counters.name}", remedy)
+    else:
+        yield Result("ok", "store", f"{wanted}, shared by {_REACHES[counters.reach]}")
 
 
 def _proxies(source: Source) -> Iterator[Result]:

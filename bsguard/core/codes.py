@@ -27,7 +27,7 @@ class Code:
         return GROUPS[self.id[3:5]]
 
 
-GROUPS: Final = {"10": "tenant", "11": "protocol", "13": "limiter", "19": "guard"}
+GROUPS: Final = {"10": "tenant", "11": "protocol", "13": "limiter", "15": "contract", "19": "guard"}
 
 # 10: tenant
 RESTRICTED: Final = Code(
@@ -184,6 +184,70 @@ BANNED: Final = Code(
     "The client is banned for a while; `Retry-After` says for how long.",
 )
 BLOCKED: Final = Code("BSE1305", 403, "blocked", "Access denied", "The client was banned by hand.")
+
+# 15: contract
+UNKNOWN_ENDPOINT: Final = Code(
+    "BSE1501", 404, "unknown_endpoint", "There is no such endpoint", "No document declares an operation for the path."
+)
+METHOD_NOT_DECLARED: Final = Code(
+    "BSE1502",
+    405,
+    "method_not_declared",
+    "Method not allowed",
+    "The document declares the path, but not with this method; see `Allow`.",
+)
+HOST_NOT_DECLARED: Final = Code(
+    "BSE1503",
+    421,
+    "host_not_declared",
+    "This host is not served here",
+    "No document has a server of this host, and the path is one that a document describes.",
+)
+CREDENTIALS_MISSING: Final = Code(
+    "BSE1504",
+    401,
+    "credentials_missing",
+    "Credentials are missing",
+    "The operation declares security schemes and the request carries none of their credentials.",
+)
+INVALID_PARAMETER: Final = Code(
+    "BSE1505",
+    400,
+    "invalid_parameter",
+    "A parameter is missing or has a value that is not allowed",
+    "A declared parameter is missing, sent twice, or its value breaks its schema.",
+)
+UNKNOWN_PARAMETER: Final = Code(
+    "BSE1506", 400, "unknown_parameter", "There is no such parameter", "A query parameter is not declared."
+)
+TOO_MANY_FIELDS: Final = Code(
+    "BSE1507",
+    400,
+    "too_many_fields",
+    "Too many parameters or fields",
+    "Query, form or JSON has more fields than `BSGUARD_CONTRACT_FIELDS_COUNT_MAX`.",
+)
+MEDIA_TYPE_NOT_DECLARED: Final = Code(
+    "BSE1508",
+    415,
+    "media_type_not_declared",
+    "The operation does not take this media type",
+    "The body's media type, charset or coding is not one that the operation declares.",
+)
+BODY_NOT_DECLARED: Final = Code(
+    "BSE1509",
+    400,
+    "body_not_declared",
+    "The operation takes no body, or needs one",
+    "There is a body where none is declared, or none where one is required.",
+)
+CONTRACT_BROKEN: Final = Code(
+    "BSE1510",
+    400,
+    "invalid_body",
+    "The body does not fit the contract",
+    "The body breaks the schema of its media type.",
+)
 
 # 19: the guard itself
 GUARD_FAILED: Final = Code(

@@ -24,12 +24,14 @@ WRONG_VALUE: Final = "bsguard.E002"
 CONTRADICTION: Final = "bsguard.E003"
 CHANGED_LATE: Final = "bsguard.E004"
 UNREADABLE: Final = "bsguard.E005"
+UNUSABLE_DOCUMENT: Final = "bsguard.E006"
 PROBLEMS: Final = {
     UNKNOWN_KEY: "No setting has this name.",
     WRONG_VALUE: "The value is not what the setting wants.",
     CONTRADICTION: "Settings that are each fine exclude each other.",
     CHANGED_LATE: "A setting was changed after it had been read, or the guard was set up twice or not at all.",
     UNREADABLE: "What a setting names cannot be used: a settings file, or a store.",
+    UNUSABLE_DOCUMENT: "An OpenAPI document cannot be used.",
 }
 
 

@@ -19,7 +19,7 @@ from bsguard.core.exchange import Exchange, missing
 from bsguard.core.reporting import Reporter
 from bsguard.core.request import Request
 from bsguard.core.respond import refusal
-from bsguard.core.verdict import ALLOW, Finding, Verdict
+from bsguard.core.verdict import ALLOW, Detail, Finding, Verdict
 from bsguard.core.wire import recognise
 
 if TYPE_CHECKING:
@@ -131,13 +131,15 @@ class Driver:
             self._reporter.stripped(layer.name, verdict.remove, request, layer.emit)
         if verdict.respond:
             request.shared.respond += verdict.respond
-        denial: Denial | None = None
+        refusing: list[Finding] = []
         for finding in verdict.findings:
             ruling = layer.policy.rule_on(finding, request)
-            if ruling.outcome == "refuse" and denial is None:
-                denial = Denial(layer.name, finding)
+            if ruling.outcome == "refuse":
+                refusing.append(finding)
             self._reporter.finding(layer.name, finding, ruling, request, layer.emit)
-        return denial
+        if not refusing:
+            return None
+        return Denial(layer.name, refusing[0], tuple(one for finding in refusing for one in finding.details))
 
     def _failed(self, layer: Layer[Any], error: Exception, request: Request) -> Verdict:
         """A bug in a layer: report it, and answer by the layer's failure policy."""
@@ -151,7 +153,7 @@ class Driver:
         request.shared.refused_by = denial.layer
         finding = denial.finding
         close = recognise(request.environ).honours_close
-        status, headers, body = refusal(request, finding.code, finding.headers, close=close)
+        status, headers, body = refusal(request, finding.code, finding.headers, denial.details, close=close)
         headers += missing(request.shared.respond, headers)
         start_response(status, headers)
         finish = self._finish_owned if owner else self._observe
@@ -196,6 +198,8 @@ class Denial:
 
     layer: str
     finding: Finding
+    #: The details of everything that refuses it, not only of the first.
+    details: tuple[Detail, ...] = ()
 
 
 def _body_verdict(error: BodyError) -> Verdict:

@@ -136,6 +136,65 @@ class RequestFinished(RequestEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ContractViolated(RequestEvent):
+    """A request broke the contract of an operation, in the ways that one rule is about."""
+
+    name: ClassVar[str] = "operation.violated"
+    #: Id of the operation, the template of its path, and the server's host; empty where any host is served.
+    operation: str
+    route: str
+    host: str
+    rule: str
+    #: Place, name, pointer and schema keyword of each violation, at most ten; no values.
+    violations: tuple[str, ...]
+    #: Names of parameters that are not declared, as printable text, cut; for `BSGUARD_CONTRACT_PARAMETERS_IGNORED`.
+    undeclared: tuple[str, ...]
+    #: As in the event about the rule.
+    action: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnginesDisagreed(RequestEvent):
+    """The reference engine judged a sampled request in another way than the compiled plan did, and the plan counted."""
+
+    name: ClassVar[str] = "operation.disagreed"
+    operation: str
+    route: str
+    #: What each of them found; nothing means that it would let the request pass.
+    plan: tuple[str, ...]
+    reference: tuple[str, ...]
+    #: As in the event about the rule.
+    action: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointUnknown(RequestEvent):
+    """A request for something that no document describes, within the paths that documents describe: an anomaly."""
+
+    name: ClassVar[str] = "endpoint.unknown"
+    #: The path with everything that looks like an id replaced by ``{id}``.
+    route: str
+    #: As in the event about the rule.
+    action: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointObserved(Event):
+    """The shape of a request that was answered with success, once for each shape; see `BSGUARD_CONTRACT_LEARN`."""
+
+    name: ClassVar[str] = "endpoint.observed"
+    method: str
+    #: The path with everything that looks like an id replaced by ``{id}``.
+    route: str
+    #: Name and JSON type of each query parameter.
+    query: tuple[str, ...]
+    media_type: str
+    #: A JSON schema of the body's names and types; empty where there was no JSON.
+    body: str
+    status: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServerRecognised(Event):
     """Said once in each process, at its first request: the server, and what it hides."""
 
@@ -219,6 +278,10 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     HeadersStripped,
     LayerFailed,
     RequestFinished,
+    ContractViolated,
+    EnginesDisagreed,
+    EndpointUnknown,
+    EndpointObserved,
     ServerRecognised,
     ProxyUndeclared,
     BanSet,

@@ -58,6 +58,11 @@ class LayerConfig:
         """What of these settings contradicts itself or the global ones; *prefix* stands before the keys."""
         return ()
 
+    @property
+    def idle(self) -> bool:
+        """Whether these settings leave the layer nothing to do; a guard then leaves it out."""
+        return False
+
 
 C = TypeVar("C", bound=LayerConfig)
 

@@ -9,6 +9,8 @@ from bsguard.core.config import Wanted
 from bsguard.core.exemptions import Exemption
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bsguard.core.clock import Clock
     from bsguard.core.overrides import Override, Overrides
     from bsguard.core.request import Request
@@ -26,10 +28,12 @@ class Ruling:
     comment: str = ""
 
 
-_REFUSE: Final = Ruling("refuse")
-_REPORT: Final = Ruling("report")
 _LOG: Final = Ruling("log")
-_IGNORE: Final = Ruling("ignore")
+_RULINGS: Final[Mapping[Outcome, Ruling]] = {
+    "refuse": Ruling("refuse"),
+    "report": Ruling("report"),
+    "ignore": Ruling("ignore"),
+}
 
 
 class Policy:
@@ -43,12 +47,19 @@ class Policy:
         overrides: Overrides,
         clock: Clock,
     ) -> None:
-        self._mode = mode
-        self._rule_modes = dict(rule_modes)
         self._exceptions = exceptions
         self._overrides = overrides
         self._clock = clock
+        #: What becomes of findings that no exception covers, by rule; under the empty name, of all others.
+        self.outcomes: Mapping[str, Outcome] = {
+            "": _outcome(mode, mode),
+            **{rule: _outcome(own, mode) for rule, own in rule_modes},
+        }
         self._live: tuple[tuple[Override, ...], tuple[Exemption, ...]] = ((), ())
+
+    def excepts(self) -> bool:
+        """Whether there is any exception, so that :attr:`outcomes` is not the whole truth."""
+        return bool(self._exceptions or self._live_exceptions(self._clock.now()))
 
     def rule_on(self, finding: Finding, request: Request) -> Ruling:
         """The outcome for *finding* on *request*."""
@@ -58,10 +69,7 @@ class Policy:
                 return Ruling("except", exemption.comment)
         if finding.action == "log":
             return _LOG
-        mode = self._rule_modes.get(finding.rule, self._mode)
-        if mode == "enforce" and self._mode == "monitor":
-            mode = "monitor"  # a rule cannot be stricter than its layer: monitoring must never block
-        return _REPORT if mode == "monitor" else _IGNORE if mode == "off" else _REFUSE
+        return _RULINGS[self.outcomes.get(finding.rule, self.outcomes[""])]
 
     def _live_exceptions(self, now: float) -> tuple[Exemption, ...]:
         """The exceptions made at run time. An entry that cannot be read excepts nothing."""
@@ -74,6 +82,13 @@ class Policy:
             parsed = tuple(exemption for exemption in map(_parse, overrides) if exemption is not None)
             self._live = (overrides, parsed)
         return parsed
+
+
+def _outcome(mode: Mode, of_layer: Mode) -> Outcome:
+    """What becomes of a finding in *mode*; no rule is stricter than its layer: monitoring must never block."""
+    if mode == "enforce" and of_layer == "monitor":
+        return "report"
+    return "report" if mode == "monitor" else "ignore" if mode == "off" else "refuse"
 
 
 def _parse(override: Override) -> Exemption | None:

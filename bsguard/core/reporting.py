@@ -55,6 +55,9 @@ class Reporter:
             "action": _ACTIONS.get((ruling.outcome, finding.action), "logged"),
             "cost_us": (time.perf_counter_ns() - request.shared.started_ns) // 1000,
         }
+        if finding.note is not None and ruling.outcome != "except":
+            noted = self._facts(request) | dict(finding.note.facts) | {"action": facts["action"]}
+            self.send(finding.note.event(**noted), emit)
         if ruling.outcome == "except":
             self.send(events.RuleExcepted(**facts | {"action": "excepted", "comment": ruling.comment}), emit)
         elif ruling.outcome == "refuse":

@@ -92,7 +92,7 @@ class Request:
     def __init__(self, environ: WSGIEnvironment, settings: Settings, shared: Shared | None = None) -> None:
         self.environ = environ
         self.settings = settings
-        self._json: tuple[Body, object] | None = None
+        self._json: tuple[Body, object, int] | None = None
         self._placement: tuple[tuple[str, str], Placement] | None = None
         self.shared = shared or Shared(self._new_id(), arrival_of(environ))
         #: Who is calling; see :mod:`bsguard.core.client`.
@@ -203,9 +203,10 @@ class Request:
         Raises :class:`~bsguard.core.errors.BodyError` or :class:`~bsguard.core.strict_json.JsonProblem`.
         """
         body = self.body
-        if self._json is None or self._json[0] is not body:
+        # What was parsed with a larger depth allowed may be too deep for who asks now.
+        if self._json is None or self._json[0] is not body or self._json[2] > depth_max:
             data = body.read(self.settings.inspect_bytes_max)
-            self._json = (body, strict_json.loads(data, depth_max) if data else None)
+            self._json = (body, strict_json.loads(data, depth_max) if data else None, depth_max)
         return self._json[1]
 
     def close(self) -> None:

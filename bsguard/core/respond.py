@@ -14,7 +14,10 @@ from bsguard.core.cors import refusal_headers
 if TYPE_CHECKING:
     from bsguard.core.codes import Code
     from bsguard.core.request import Request
+    from bsguard.core.verdict import Detail
 
+#: Details of one refusal that a client is told.
+DETAILS_COUNT_MAX: Final = 10
 _PROBLEM: Final = "application/problem+json"
 #: Statuses of requests whose framing cannot be trusted: whatever follows on the connection may be smuggled.
 _CLOSING_TYPES: Final = frozenset({"invalid_framing", "body_broken", "malformed_header"})
@@ -23,12 +26,19 @@ _REASONS: Final = {status.value: status.phrase for status in HTTPStatus} | {413:
 
 
 def refusal(
-    request: Request, code: Code, headers: tuple[tuple[str, str], ...] = (), *, close: bool = False
+    request: Request,
+    code: Code,
+    headers: tuple[tuple[str, str], ...] = (),
+    details: tuple[Detail, ...] = (),
+    *,
+    close: bool = False,
 ) -> tuple[str, list[tuple[str, str]], bytes]:
     """Status line, headers and body of the refusal with *code*.
 
+    *details* say what exactly is wrong; the first ten are told, as ``error.details`` or ``errors``.
     *close* says that the server takes ``Connection: close``; it is then sent when the framing was at fault.
     """
+    told = [dict(detail) for detail in details[:DETAILS_COUNT_MAX]]
     if request.settings.error_format == "problem" or _asks_for_problem(request.header("HTTP_ACCEPT")):
         media_type = _PROBLEM
         document: dict[str, object] = {
@@ -38,13 +48,14 @@ def refusal(
             "code": code.id,
             "instance": f"urn:bsguard:request:{request.id}",
         }
+        if told:
+            document["errors"] = told
     else:
         media_type = "application/json"
-        document = {
-            "status": "error",
-            "error": {"code": code.id, "type": code.type, "message": code.message},
-            "request_id": request.id,
-        }
+        error: dict[str, object] = {"code": code.id, "type": code.type, "message": code.message}
+        if told:
+            error["details"] = told
+        document = {"status": "error", "error": error, "request_id": request.id}
     body = json.dumps(document).encode("ascii")
     answer = [
         ("Content-Type", media_type),

@@ -7,9 +7,23 @@ from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
     from bsguard.core.codes import Code
+    from bsguard.core.events import RequestEvent
 
 #: ``deny`` refuses the request, ``challenge`` asks the browser to prove itself first, ``log`` only reports.
 Action = Literal["deny", "challenge", "log"]
+
+
+#: One thing wrong with a request, as the client is told: keys and values, such as ``in`` and ``query``. Carries nothing
+#: that the client sent.
+Detail = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """An event of the layer's own that goes with a finding: its class, and its facts beyond those of every request."""
+
+    event: type[RequestEvent]
+    facts: tuple[tuple[str, object], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +45,9 @@ class Finding:
     headers: tuple[tuple[str, str], ...] = ()
     #: Names of groups of rules; exceptions may name a tag instead of a rule.
     tags: tuple[str, ...] = ()
+    #: What exactly is wrong, where that helps an honest client.
+    details: tuple[Detail, ...] = ()
+    note: Note | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bsguard.core import codes
@@ -9,9 +10,9 @@ from bsguard.core.errors import StateUnusable
 from bsguard.core.events import BanSet, StateDegraded
 from bsguard.core.verdict import Finding
 from bsguard.limiter.bans import client_subject
-from bsguard.limiter.credentials import Credentials
-from bsguard.limiter.probing import Probing
-from bsguard.limiter.step import SECOND_US, named
+from bsguard.limiter.credentials import GUESSED, UNKNOWN, Credentials
+from bsguard.limiter.probing import PROBED, Probing
+from bsguard.limiter.step import SECOND_US, Step, named
 from bsguard.stores.port import Ban, Change, Counter, Rate
 
 if TYPE_CHECKING:
@@ -21,15 +22,28 @@ if TYPE_CHECKING:
     from bsguard.limiter.bans import BanBook
     from bsguard.limiter.config import LimiterConfig
     from bsguard.limiter.credentials import Presented
-    from bsguard.limiter.step import Stance, Step, Who
+    from bsguard.limiter.step import Charge, Stance, Who
     from bsguard.stores.port import Keys, Store, Taken
+
+    _Asked = tuple[tuple[Charge, ...], tuple[bytes, ...], tuple[Ban, ...]]
 
 #: Bans in a row after which the next is no longer.
 _LEVELS_MAX: Final = 20
+#: Clients and credentials for which the questions are remembered.
+_ASKED_MAX: Final = 1024
 
 BANNED: Final = Finding(
     "limiter.ban.automatic", codes.BANNED, "the client is banned, because too many of its credentials were refused"
 )
+
+
+class Stances(NamedTuple):
+    """For each rule about conduct: True when it enforces, False when it reports, None when it is switched off."""
+
+    credentials: bool | None
+    target: bool | None
+    probing: bool | None
+    ban: bool | None
 
 
 class Watched(NamedTuple):
@@ -65,19 +79,34 @@ class Conduct:
         self._probing = Probing(config, keys)
         self._offences = _offences(config)
         self._said_unkept = False
+        self._asked = lru_cache(maxsize=_ASKED_MAX)(self._ask)
 
-    def plan(self, request: Request, step: Step, who: Who, stance: Stance) -> Watched:
-        """Add what the store is to be asked to *step*."""
-        presented = self._credentials.plan(request, step, who, stance) if who.credential else None
+    @staticmethod
+    def stances(stance: Stance) -> Stances:
+        """How the rules stand, each asked for by *stance*."""
+        return Stances(*(stance(finding) for finding in (UNKNOWN, GUESSED, PROBED, BANNED)))
+
+    def begin(self, who: Who, stances: Stances) -> tuple[Step, Watched]:
+        """A step that asks the store about the client, and what to keep for its answer."""
+        (charges, marks, bans), watched = self._asked(who, stances)
+        return Step([*charges], [*marks], [*bans]), watched
+
+    def _ask(self, who: Who, stances: Stances) -> tuple[_Asked, Watched]:
+        """What is asked for one client and credential; always the same, so it is worked out once."""
+        step = Step()
+        presented = None
+        if who.credential:
+            hard, target_hard = stances.credentials, stances.target
+            presented = self._credentials.plan(step, who, hard=hard, target_hard=target_hard)
         known = (presented.known_at,) if presented is not None else ()
-        ban_hard = stance(BANNED, request)
         would_ban_at = -1
-        if ban_hard:
+        if stances.ban:
             step.bans.append(Ban(ban_key(self._keys, who.client), known))
-        elif ban_hard is not None:  # a ban would keep everything else from being counted
+        elif stances.ban is not None:  # a ban would keep everything else from being counted
             would_ban_at = step.mark(ban_key(self._keys, who.client, hard=False))
-        probing = self._probing.plan(request, step, who, known, stance)
-        return Watched(who.client, presented, probing, ban_hard, would_ban_at)
+        probing = self._probing.plan(step, who, known, hard=stances.probing)
+        asked = (tuple(step.charges), tuple(step.marks), tuple(step.bans))
+        return asked, Watched(who.client, presented, probing, stances.ban, would_ban_at)
 
     def observe(
         self,

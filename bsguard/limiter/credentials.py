@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from bsguard.core.driver import ResponseHead
     from bsguard.core.request import Request
     from bsguard.limiter.config import LimiterConfig
-    from bsguard.limiter.step import Stance, Step, Who
+    from bsguard.limiter.step import Step, Who
     from bsguard.stores.port import Keys, Store, Taken
 
 #: How long an accepted credential stays known after it was last seen.
@@ -44,6 +44,18 @@ _KNOWN_US: Final = KNOWN_DAYS * 86_400 * SECOND_US
 _AGAIN_SECONDS: Final = 3600.0
 #: Paths and credentials that a process remembers; then it begins anew.
 _REMEMBERED_MAX: Final = 4096
+
+
+UNKNOWN: Final = Finding(
+    "limiter.credentials",
+    codes.TOO_MANY_CREDENTIALS,
+    "the client presents too many credentials that are not known",
+)
+GUESSED: Final = Finding(
+    "limiter.target",
+    codes.TOO_MANY_CREDENTIALS,
+    "too many credentials that begin alike, or for one user, were refused",
+)
 
 
 class Presented(NamedTuple):
@@ -67,15 +79,10 @@ class Credentials:
     def __init__(self, config: LimiterConfig, keys: Keys) -> None:
         self._keys = keys
         self._refused_statuses = frozenset(config.refused_statuses)
-        code = codes.TOO_MANY_CREDENTIALS
         rate = config.credentials_rate.rate
-        finding = Finding("limiter.credentials", code, "the client presents too many credentials that are not known")
-        self._client = Limit("credentials", rate, finding)
-        self._site = Limit("credentials", site_rate(rate, SITE_TIMES), finding)
-        finding = Finding(
-            "limiter.target", code, "too many credentials that begin alike, or for one user, were refused"
-        )
-        self._target = Limit("target", config.target_rate.rate, finding)
+        self._client = Limit("credentials", rate, UNKNOWN)
+        self._site = Limit("credentials", site_rate(rate, SITE_TIMES), UNKNOWN)
+        self._target = Limit("target", config.target_rate.rate, GUESSED)
         #: Hashes of methods and paths on which this process has seen the application refuse.
         self._refusing: set[int] = set()
         #: Whether the application names accounts; then success alone is no proof.
@@ -83,9 +90,8 @@ class Credentials:
         #: When this process last said that a credential is known.
         self._said: dict[bytes, float] = {}
 
-    def plan(self, request: Request, step: Step, who: Who, stance: Stance) -> Presented | None:
-        """Add marks and counters of the credential to *step*; None when the rule is switched off."""
-        hard = stance(self._client.finding, request)
+    def plan(self, step: Step, who: Who, *, hard: bool | None, target_hard: bool | None) -> Presented | None:
+        """Add marks and counters of the credential to *step*, enforcing or not; None when the rule is switched off."""
         if hard is None:
             return None
         keys = self._keys
@@ -108,7 +114,6 @@ class Credentials:
             counter = Counter(keys.counter(name, who.site), self._site.rate, soft=not hard, unless=(known, tried))
             advance.append(step.charge(self._site, counter))
         target = target_of(who.credential)
-        target_hard = stance(self._target.finding, request)
         if target and target_hard is not None:
             key = keys.counter(named("target", hard=target_hard), target)
             counter = Counter(key, self._target.rate, soft=not target_hard, unless=(anywhere, tried))

@@ -7,8 +7,13 @@ from typing import TYPE_CHECKING
 from bsguard.limiter.step import SECOND_US
 
 if TYPE_CHECKING:
-    from bsguard.limiter.step import Charge, Limit, Step
-    from bsguard.stores.port import Taken
+    from bsguard.limiter.step import Charge, Step
+    from bsguard.stores.port import Rate, Taken
+
+
+def policy_of(name: str, rate: Rate) -> str:
+    """The item of ``RateLimit-Policy`` for a limit."""
+    return f'"{name}";q={rate.capacity};w={-(-rate.emission_us * rate.capacity // SECOND_US)}'
 
 
 def quota_headers(step: Step, taken: Taken) -> tuple[tuple[str, str], ...]:
@@ -19,18 +24,13 @@ def quota_headers(step: Step, taken: Taken) -> tuple[tuple[str, str], ...]:
     shown = [
         (charge, taken.loads_us[position], position in taken.over)
         for position, charge in enumerate(step.charges)
-        if charge.limit.shown and not charge.counter.soft
+        if charge.limit.policy and not charge.counter.soft
     ]
     if not shown:
         return ()
-    policies = ("RateLimit-Policy", ", ".join([_policy(charge.limit) for charge, _, _ in shown]))
+    policies = ("RateLimit-Policy", ", ".join([charge.limit.policy for charge, _, _ in shown]))
     told = [_state(*one) for one in shown if one[2]] if step.refused(taken) else [_state(*one) for one in shown]
     return (policies, ("RateLimit", ", ".join(told))) if told else (policies,)
-
-
-def _policy(limit: Limit) -> str:
-    seconds = -(-limit.rate.emission_us * limit.rate.capacity // SECOND_US)
-    return f'"{limit.name}";q={limit.rate.capacity};w={seconds}'
 
 
 def _state(charge: Charge, load_us: int, over: bool) -> str:

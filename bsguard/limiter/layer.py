@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from functools import partial
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -73,27 +74,31 @@ class Limiter(Layer[LimiterConfig]):
         self._conduct = Conduct(config, keys, self._bans, self.emit)
         self._credential_keys = tuple("HTTP_" + name.upper().replace("-", "_") for name in config.credential_headers)
         self._said_alone = False
+        self._usual = self._conduct.stances(self._without_exceptions)
 
     def inspect_head(self, request: Request) -> Verdict:
         """All limits and bans of the request, in one step."""
         now = self.clock.now()
         self._say_if_alone(request, now)
         who = self._who(request)
+        stance = partial(self._stance, request) if self.policy.excepts() else self._without_exceptions
         entry = None if who.exempt else self._bans.entry_for(request, now)
         found: list[Finding] = []
         if entry is not None and not entry.automatic:
             found.append(Finding("limiter.ban.manual", codes.BLOCKED, f"banned by hand, entry {entry.override.id}"))
-            if self._stance(found[0], request):
+            if stance(found[0]):
                 return Verdict(tuple(found))
         automatic = (entry.override.expires or math.inf) if entry is not None and entry.automatic else 0.0
         subject = client_subject(who.client)
-        if who.watched and not who.credential and self._stance(BANNED, request):
+        if who.watched and not who.credential and stance(BANNED):
             until = automatic or self._bans.recent(subject, now)
             if until:
                 return Verdict((*found, _banned(until - now)))
-        step = Step()
-        in_flight = self._rates.plan(request, step, who, self._stance)
-        watched = self._conduct.plan(request, step, who, self._stance) if who.watched else None
+        step, watched = Step(), None
+        if who.watched:
+            stances = self._usual if stance == self._without_exceptions else self._conduct.stances(stance)
+            step, watched = self._conduct.begin(who, stances)
+        in_flight = self._rates.plan(request, step, who, stance)
         if not step.charges and not step.bans:
             return Verdict(tuple(found)) if found else ALLOW
         counters = [charge.counter for charge in step.charges]
@@ -133,9 +138,15 @@ class Limiter(Layer[LimiterConfig]):
             watched=self.config.defaults and not (exempt or nobody or client.local),
         )
 
-    def _stance(self, finding: Finding, request: Request) -> bool | None:
-        """Whether *finding* would refuse; None when its rule is switched off."""
+    def _stance(self, request: Request, finding: Finding) -> bool | None:
+        """Whether *finding* would refuse *request*; None when its rule is switched off."""
         outcome = self.policy.rule_on(finding, request).outcome
+        return None if outcome == "ignore" else outcome == "refuse"
+
+    def _without_exceptions(self, finding: Finding) -> bool | None:
+        """The same for any request, where there are no exceptions."""
+        outcomes = self.policy.outcomes
+        outcome = outcomes.get(finding.rule, outcomes[""])
         return None if outcome == "ignore" else outcome == "refuse"
 
     def _verdict(self, found: list[Finding], step: Step, taken: Taken) -> Verdict:

@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     from bsguard.core.driver import ResponseHead
     from bsguard.core.request import Request
     from bsguard.limiter.config import LimiterConfig
-    from bsguard.limiter.step import Stance, Step, Who
+    from bsguard.limiter.step import Step, Who
     from bsguard.stores.port import Keys, Store
 
 _MISSING: Final = 404
+
+PROBED: Final = Finding("limiter.probing", codes.RATE_LIMITED, "the client asks for too many paths that do not exist")
 
 
 class Probing:
@@ -30,13 +32,11 @@ class Probing:
     def __init__(self, config: LimiterConfig, keys: Keys) -> None:
         self._keys = keys
         quota = config.probing_rate
-        finding = Finding("limiter.probing", codes.RATE_LIMITED, "the client asks for too many paths that do not exist")
-        self._limit = Limit("probing", quota.rate, finding)
+        self._limit = Limit("probing", quota.rate, PROBED)
         self._again_us = quota.seconds * SECOND_US
 
-    def plan(self, request: Request, step: Step, who: Who, known: tuple[int, ...], stance: Stance) -> str:
+    def plan(self, step: Step, who: Who, known: tuple[int, ...], *, hard: bool | None) -> str:
         """Look whether there is room for one more missing path; the name of the counter, empty when switched off."""
-        hard = stance(self._limit.finding, request)
         if hard is None:
             return ""
         name = named("probing", hard=hard)

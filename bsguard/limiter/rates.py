@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from bsguard.core import codes
 from bsguard.core.verdict import Finding
+from bsguard.limiter.headers import policy_of
 from bsguard.limiter.rules import GLOBAL, OWN_RULES
-from bsguard.limiter.step import SECOND_US, Limit, named
+from bsguard.limiter.step import SECOND_US, Charge, Limit, named
 from bsguard.stores.port import Counter, Rate
 
 if TYPE_CHECKING:
@@ -22,6 +25,10 @@ if TYPE_CHECKING:
 
 #: How many times as much an IPv6 site (/48) may send as one network (/64) in it.
 SITE_TIMES: Final = 16
+#: Limits and clients for which the counters are remembered.
+_CHARGES_MAX: Final = 4096
+
+FLOODED: Final = Finding("limiter.global", codes.RATE_LIMITED, "the client sends too many requests")
 
 
 class Rates:
@@ -29,51 +36,50 @@ class Rates:
 
     def __init__(self, config: LimiterConfig, keys: Keys) -> None:
         self._keys = keys
-        finding = Finding("limiter.global", codes.RATE_LIMITED, "the client sends too many requests")
-        self._global = Limit(GLOBAL, config.global_rate.rate, finding, shown=True) if config.defaults else None
+        rate = config.global_rate.rate
+        self._global = Limit(GLOBAL, rate, FLOODED, policy_of(GLOBAL, rate)) if config.defaults else None
         self._own = tuple((rule, tuple(_limits(rule))) for rule in config.rules)
+        self._charges = lru_cache(maxsize=_CHARGES_MAX)(self._charges_of)
 
     def plan(self, request: Request, step: Step, who: Who, stance: Stance) -> tuple[int, ...]:
         """Add the counters of *request* to *step*; the positions of those that count what is in flight."""
         in_flight: list[int] = []
         if self._global is not None and not who.exempt:
-            self._count(request, step, self._global, ("ip", who.client), who, stance)
+            hard = stance(FLOODED)
+            if hard is not None:
+                step.charges += self._charges(self._global, "ip", who.client, who.site, 1, hard, who.nobody)
         for rule, limits in self._own:
             if (who.exempt and rule.key == "ip") or not rule.match(request):
                 continue
-            subject = self._subject(rule, request, who)
+            hard = stance(limits[0].finding)
+            if hard is None:
+                continue
+            kind, subject = self._subject(rule, request, who)
             for limit in limits:
-                position = self._count(request, step, limit, subject, who, stance, rule.cost)
-                if rule.concurrency and position >= 0:
-                    in_flight.append(position)
+                if rule.concurrency:
+                    in_flight.append(len(step.charges))
+                step.charges += self._charges(limit, kind, subject, who.site, rule.cost, hard, who.nobody)
         return tuple(in_flight)
 
-    def _count(
-        self,
-        request: Request,
-        step: Step,
-        limit: Limit,
-        subject: tuple[str, str],
-        who: Who,
-        stance: Stance,
-        cost: int = 1,
-    ) -> int:
-        """Add one counter, and that of the site where it goes by address; its position, -1 when it is switched off."""
-        kind, text = subject
-        hard = stance(limit.finding, request)
-        if hard is None:
-            return -1
-        nobody = who.nobody and kind == "ip"
-        hard = hard and not nobody
+    def _charges_of(
+        self, limit: Limit, kind: str, subject: str, site: str, cost: int, hard: bool, nobody: bool
+    ) -> tuple[Charge, ...]:
+        """The counter of *limit* for one subject, and that of its site where it goes by address.
+
+        Always the same, so it is worked out once. An address that stands for *nobody* can only be reported.
+        """
+        by_address = kind == "ip"
+        nobody = nobody and by_address
+        finding = dataclasses.replace(limit.finding, action="log") if nobody else limit.finding
+        hard = hard and not nobody and finding.action != "log"
         name = named(limit.name, hard=hard)
-        position = step.charge(
-            limit, Counter(self._keys.counter(name, f"{kind} {text}"), limit.rate, cost, not hard), nobody=nobody
-        )
-        if kind == "ip" and who.site:
-            rate = site_rate(limit.rate, SITE_TIMES)
-            key = self._keys.counter(name, f"site {who.site}")
-            step.charge(limit._replace(rate=rate, shown=False), Counter(key, rate, cost, not hard), nobody=nobody)
-        return position
+        key = self._keys.counter(name, f"{kind} {subject}")
+        own = Charge(limit, Counter(key, limit.rate, cost, not hard), finding)
+        if not (by_address and site):
+            return (own,)
+        rate = site_rate(limit.rate, SITE_TIMES)
+        counter = Counter(self._keys.counter(name, f"site {site}"), rate, cost, not hard)
+        return own, Charge(limit._replace(rate=rate, policy=""), counter, finding)
 
     def _subject(self, rule: Rule, request: Request, who: Who) -> tuple[str, str]:
         """What *rule* counts by; the client's address where the request has nothing else, so that it is never empty."""
@@ -99,4 +105,4 @@ def _limits(rule: Rule) -> Iterator[Limit]:
         yield Limit(rule.name, Rate(rule.lapse_seconds * SECOND_US, rule.concurrency), finding, at_once=True)
     finding = Finding(OWN_RULES + rule.name, codes.RATE_LIMITED, f"too many requests for the rule {rule.name}", action)
     for name, quota in zip(rule.limits, rule.quotas, strict=False):
-        yield Limit(name, quota.rate, finding, shown=rule.action == "block")
+        yield Limit(name, quota.rate, finding, policy_of(name, quota.rate) if rule.action == "block" else "")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -11,12 +10,11 @@ from bsguard.stores.port import Change
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bsguard.core.request import Request
     from bsguard.core.verdict import Finding
     from bsguard.stores.port import Ban, Counter, Rate, Taken
 
-    #: Whether a finding would refuse the request: False if it would only be reported, None if it is switched off.
-    Stance = Callable[[Finding, Request], bool | None]
+    #: Whether a finding would refuse a request: False if it would only be reported, None if it is switched off.
+    Stance = Callable[[Finding], bool | None]
 
 SECOND_US: Final = 1_000_000
 
@@ -47,8 +45,8 @@ class Limit(NamedTuple):
     name: str
     rate: Rate
     finding: Finding
-    #: Whether clients are told of it in ``RateLimit`` and ``RateLimit-Policy``.
-    shown: bool = False
+    #: Its item of ``RateLimit-Policy``; empty when clients are not told of it.
+    policy: str = ""
     #: Whether it counts what is in flight, so that there may be room again at any moment.
     at_once: bool = False
 
@@ -87,10 +85,9 @@ class Step:
         self.marks.append(key)
         return len(self.marks) - 1
 
-    def charge(self, limit: Limit, counter: Counter, *, nobody: bool = False) -> int:
-        """Add a counter; its position. Where the client is *nobody*, it can only report."""
-        finding = dataclasses.replace(limit.finding, action="log") if nobody else limit.finding
-        self.charges.append(Charge(limit, counter, finding))
+    def charge(self, limit: Limit, counter: Counter) -> int:
+        """Add a counter; its position."""
+        self.charges.append(Charge(limit, counter, limit.finding))
         return len(self.charges) - 1
 
     def refused(self, taken: Taken) -> bool:

@@ -17,7 +17,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from bsguard.core.events import Event, RequestFinished, as_mapping
-from bsguard.stores.fork import in_each_child
+from bsguard.core.fork import in_each_child
 from bsguard.stores.sqlite import SQLiteFile
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from bsguard.core.clock import SYSTEM_CLOCK
 from bsguard.core.errors import StateUnusable
 from bsguard.core.events import StateDegraded, StateRecovered
-from bsguard.stores.fork import in_each_child
+from bsguard.core.fork import in_each_child
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

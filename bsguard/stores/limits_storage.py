@@ -20,6 +20,7 @@ from bsguard.core.clock import SYSTEM_CLOCK
 from bsguard.core.errors import StateUnusable
 from bsguard.stores import windows
 from bsguard.stores.folder import open_folder
+from bsguard.stores.opened import OPENED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,6 +74,7 @@ class SharedStorage(Storage, MovingWindowSupport, SlidingWindowCounterSupport):
         self._clock = clock
         self._ready = False
         self._file = _file(scheme, folder)
+        OPENED.add(self)
         try:
             self._open_folder()
         except StateUnusable as error:

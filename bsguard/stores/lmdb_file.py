@@ -1,8 +1,8 @@
 """LMDB files as all stores here want them: of a fixed size, open once in a process, opened again after a fork.
 
 A file never grows beyond its fixed size. A process that is killed in the middle of a step leaves no lock behind and no
-half of a step: LMDB's writer lock is a robust mutex, and a step is one transaction. Every step is a writing one, even if it only reads: a reader that is stopped would keep all pages
-from being used again, and the file would fill up.
+half of a step: LMDB's writer lock is a robust mutex, and a step is one transaction. Every step is a writing one, even
+if it only reads: a reader that is stopped would keep all pages from being used again, and the file would fill up.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import IO, TYPE_CHECKING, Final
 import lmdb
 
 from bsguard.core.errors import StateUnusable
-from bsguard.stores.fork import in_each_child
-from bsguard.stores.sqlite import lock_within
+from bsguard.core.fork import idle_at_fork, in_each_child
+from bsguard.stores.sqlite import LOOK_SECONDS, lock_within
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 
 #: Differs after each start of the machine; only Linux has it.
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
-
-#: How long it may take a worker to notice that the file was deleted, as systemd does when a user logs out.
-LOOK_SECONDS: Final = 1.0
 
 #: The file itself is wrong; anything else concerns one transaction.
 _DAMAGED: Final = (
@@ -63,18 +60,19 @@ class LMDBFile:
         self._map_bytes = map_bytes
         self._guard = path.with_suffix(".lock")
         self._lock_path = path.with_name(path.name + "-lock")  # LMDB's own
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
         self._environment: lmdb.Environment | None = None
         self._inherited: lmdb.Environment | None = None
         self._inode = -1
         self._looked = 0.0
+        idle_at_fork(self)
         in_each_child(self._forget)
 
     def step(
         self, step: Callable[Concatenate[lmdb.Transaction[bytes], P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """What ``step(transaction, …)`` gives, in one transaction; raises StateUnusable."""
-        with self._lock:  # LMDB has one writer at a time anyway, and nobody closes what is in use
+        with self.lock:  # LMDB has one writer at a time anyway, and nobody closes what is in use
             try:
                 with self._opened().begin(write=True) as transaction:
                     return step(transaction, *args, **kwargs)
@@ -89,7 +87,7 @@ class LMDBFile:
 
     def close(self) -> None:
         """Close what this process holds; the next use opens it again."""
-        with self._lock:
+        with self.lock:
             self._close()
 
     def _opened(self) -> lmdb.Environment:
@@ -178,6 +176,6 @@ class LMDBFile:
 
     def _forget(self) -> None:
         """Start anew in a forked process, with the parent's environment kept until it can be closed."""
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
         if self._environment is not None:
             self._inherited, self._environment = self._environment, None

@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, ClassVar
 
+from bsguard.core.fork import in_each_child
 from bsguard.stores import table
-from bsguard.stores.fork import in_each_child
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

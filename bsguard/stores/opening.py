@@ -17,7 +17,6 @@ from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from weakref import WeakSet
 
 from bsguard.core.config import Wanted
 from bsguard.core.errors import StateUnusable
@@ -28,6 +27,7 @@ from bsguard.stores.embedded import SQLiteStore
 from bsguard.stores.failover import Failover
 from bsguard.stores.folder import keep_secret, kept_secret, open_folder
 from bsguard.stores.memory import MemoryStore
+from bsguard.stores.opened import OPENED
 from bsguard.stores.port import TABLES, TAG_BYTES, Ban, Change, Counter, Rate
 from bsguard.stores.redis import PREFIX, RedisStore, StoreRefused
 
@@ -50,9 +50,6 @@ SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108
 _OWNER: Final = "state_dir.txt"
 #: Folders in memory that are looked at when one is made.
 _SWEPT_MAX: Final = 64
-
-#: The stores that this process has opened, for :func:`bsguard.testing.reset`.
-_OPENED: Final[WeakSet[Store]] = WeakSet()
 
 _SCRATCH: Final = Rate.of(10, 60)
 
@@ -82,7 +79,7 @@ def open_store(
         made: Store = Failover(RedisStore(where, prefix=prefix), backed(here), announce, clock=clock)
     else:
         made = backed(_on_this_machine(where, folder, lose))
-    _OPENED.add(made)
+    OPENED.add(made)
     if isinstance(made, Failover):
         try:
             check(made.primary, int(clock.now() * 1_000_000))
@@ -127,12 +124,6 @@ def agreed_secret(store: Store, secret: str, folder: Path | None) -> str:
     finally:
         store.primary.close()
     return agreed
-
-
-def reset_all() -> None:
-    """Let every store that this process has opened forget everything."""
-    for store in tuple(_OPENED):
-        store.reset()
 
 
 def check(store: Store, now_us: int) -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from bsguard.core.errors import StateUnusable
 from bsguard.core.events import printable
-from bsguard.stores.fork import in_each_child
+from bsguard.core.fork import in_each_child
 from bsguard.stores.port import Taken
 
 if TYPE_CHECKING:
@@ -63,6 +63,8 @@ _REMEDIES: Final = {
     "ReadOnlyError": "it is a replica, which takes no changes; name its master",
     "READONLY": "it is a replica, which takes no changes; name its master",
 }
+#: First words of answers that a server may stop giving by itself.
+_PASSING: Final = frozenset({"BUSY", "LOADING", "MASTERDOWN", "MISCONF", "NOREPLICAS", "OOM", "TRYAGAIN"})
 
 
 class StoreRefused(StateUnusable):
@@ -230,12 +232,14 @@ class RedisStore:
 
         kind, text = type(error).__name__, printable(str(error))
         code = text.partition(" ")[0]
+        if "unauthenticated" in text:  # its answer to more than ten words from a stranger
+            code = "NOAUTH"
         for name in (kind, code):
             if name in _REMEDIES:
                 return StoreRefused(f"{self.url}: {_REMEDIES[name]} ({name})")
         text = _QUOTE.split(text)[0].strip()
-        if type(error) is redis.ResponseError and not code.isupper():  # "ERR", which the client takes away
-            return StoreRefused(f"{self.url}: it cannot run our scripts, for which it must be Redis 5 or newer: {text}")
+        if type(error) is redis.ResponseError and code not in _PASSING:
+            return StoreRefused(f"{self.url}: it refuses our scripts, for which it must be Redis 5 or newer: {text}")
         return StateUnusable(f"{self.url}: {kind}: {text}")
 
     def _forget(self) -> None:

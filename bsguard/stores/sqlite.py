@@ -8,13 +8,15 @@ import threading
 import time
 from typing import IO, TYPE_CHECKING, Final
 
-from bsguard.stores.fork import in_each_child
+from bsguard.core.fork import idle_at_fork, in_each_child
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 #: How long a writer waits for another worker's transaction; ours take well under a millisecond.
 BUSY_MS_MAX: Final = 500
+#: How long it may take a worker to notice that a file of counters was deleted, as systemd does when a user logs out.
+LOOK_SECONDS: Final = 1.0
 _LOCK_PAUSE_SECONDS: Final = 0.005
 
 
@@ -32,6 +34,7 @@ class SQLiteFile:
         self.lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
         self._inherited: sqlite3.Connection | None = None
+        idle_at_fork(self)
         in_each_child(self._forget)
 
     def connection(self) -> sqlite3.Connection:

@@ -95,7 +95,7 @@ def _charge(
             _place(buckets, key, deadline)
         written.add(place)
         if counter.mark >= 0:
-            set_deadline(buckets, marks[counter.mark], now_us + counter.mark_us)
+            set_deadline(buckets, now_us, marks[counter.mark], now_us + counter.mark_us)
 
 
 def settle(buckets: Buckets, now_us: int, changes: Sequence[Change], marks: Sequence[tuple[bytes, int]]) -> list[int]:
@@ -105,17 +105,17 @@ def settle(buckets: Buckets, now_us: int, changes: Sequence[Change], marks: Sequ
         full = emission * capacity
         load = min(max(find(buckets, key) - now_us, 0), full)
         load = min(max(load + emission * units, 0), full)
-        set_deadline(buckets, key, now_us + load)
+        set_deadline(buckets, now_us, key, now_us + load)
         loads.append(load)
     for key, lasting_us in marks:
-        set_deadline(buckets, key, now_us + lasting_us)
+        set_deadline(buckets, now_us, key, now_us + lasting_us)
     return loads
 
 
 def ban(buckets: Buckets, now_us: int, key: bytes, until_us: int) -> None:
     """Set a ban, unless a longer one holds; lift it when *until_us* has passed."""
     if until_us <= now_us or until_us > find(buckets, key):
-        set_deadline(buckets, key, until_us)
+        set_deadline(buckets, now_us, key, until_us)
 
 
 def find(buckets: Buckets, key: bytes) -> int:
@@ -125,9 +125,16 @@ def find(buckets: Buckets, key: bytes) -> int:
     return _deadline(bucket, at) if at >= 0 else 0
 
 
-def set_deadline(buckets: Buckets, key: bytes, deadline: int) -> None:
-    """Put the deadline under *key*, in place of the one that passes first if the bucket is full."""
-    _place(buckets, key, deadline.to_bytes(8, "little"))
+def set_deadline(buckets: Buckets, now_us: int, key: bytes, deadline: int) -> None:
+    """Put the deadline under *key*, in place of the one that passes first if the bucket is full.
+
+    One that has passed only ends its own: it pushes out nothing that holds, and a clock that is set back later does
+    not bring it to life.
+    """
+    if deadline > now_us:
+        _place(buckets, key, deadline.to_bytes(8, "little"))
+    elif find(buckets, key):
+        _place(buckets, key, bytes(8))
 
 
 def _place(buckets: Buckets, key: bytes, deadline: bytes) -> None:

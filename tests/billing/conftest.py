@@ -6,11 +6,10 @@ import shutil
 from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy import create_engine
 
 from bsguard.billing import Ledger, create_schema
 from bsguard.testing import FakeClock
-from tests.billing.support import ENGINES, Postgres, drop_all, empty, make_ledger, open_test_engine, sqlite_url
+from tests.billing.support import ENGINES, Postgres, drop_all, open_test_engine, sqlite_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,13 +27,8 @@ def postgres() -> Iterator[Postgres]:
 
 @pytest.fixture
 def postgres_url(postgres: Postgres) -> str:
-    """A database with an empty schema of the current version."""
-    engine = create_engine(postgres.url)
-    try:
-        create_schema(engine)
-        empty(engine)
-    finally:
-        engine.dispose()
+    """A database with empty tables of the current version."""
+    postgres.empty()
     return postgres.url
 
 
@@ -61,7 +55,6 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture
 def engine(url: str) -> Iterator[Engine]:
     made = open_test_engine(url)
-    create_schema(made)
     yield made
     made.dispose()
 
@@ -75,6 +68,7 @@ def bare_engine(url: str) -> Iterator[Engine]:
     yield made
     if made.dialect.name == "postgresql":
         drop_all(made)
+        create_schema(made)
     made.dispose()
 
 
@@ -86,6 +80,6 @@ def clock() -> FakeClock:
 @pytest.fixture
 def ledger(engine: Engine, clock: FakeClock) -> Iterator[Ledger]:
     """Every test ends with an audit: whatever it did, the books must be right."""
-    made = make_ledger(engine, clock)
+    made = Ledger(engine, clock=clock)
     yield made
     assert made.audit() == ()

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import create_engine, event, text
 
-from bsguard.billing import Ledger, create_schema
+from bsguard.billing import create_schema
 from bsguard.billing.schema import metadata
-from bsguard.testing import FakeClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,29 +45,29 @@ class Postgres:
         self.url = self._server.get_uri(driver="psycopg")
         # Nothing here outlives the test run, so nothing needs to reach the disk.
         settings = ("fsync = off", "synchronous_commit = off", "full_page_writes = off", "max_connections = 100")
-        engine = create_engine(self.url, isolation_level="AUTOCOMMIT")
-        with engine.connect() as connection:
+        # One connection for the whole run; a test may end all connections, so it is looked at first.
+        self._engine = create_engine(self.url, isolation_level="AUTOCOMMIT", pool_pre_ping=True)
+        with self._engine.connect() as connection:
             for setting in settings:
                 connection.execute(text(f"ALTER SYSTEM SET {setting}"))
             connection.execute(text("SELECT pg_reload_conf()"))
-        engine.dispose()
+        create_schema(self._engine.execution_options(isolation_level="READ COMMITTED"))
+
+    def empty(self) -> None:
+        """Leave the tables and take the rows."""
+        # Without triggers and keys, as replication works; much faster than TRUNCATE for a few rows.
+        statements = ["SET session_replication_role = replica", *(f"DELETE FROM {name}" for name in reversed(TABLES))]
+        with self._engine.connect() as connection:
+            connection.exec_driver_sql("; ".join(statements))
 
     def stop(self) -> None:
+        self._engine.dispose()
         self._server.cleanup()
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def sqlite_url(folder: Path) -> str:
     return f"sqlite:///{folder}/ledger.sqlite"
-
-
-def empty(engine: Engine) -> None:
-    """Leave the tables and take the rows, on PostgreSQL; SQLite gets a new file for each test."""
-    with engine.begin() as connection:
-        # Without triggers and keys, as replication works; much faster than TRUNCATE for a few rows.
-        connection.execute(text("SET LOCAL session_replication_role = replica"))
-        for name in reversed(TABLES):
-            connection.execute(text(f"DELETE FROM {name}"))
 
 
 def open_test_engine(url: str) -> Engine:
@@ -83,11 +82,6 @@ def drop_all(engine: Engine) -> None:
     with engine.begin() as connection:
         connection.execute(text("DROP SCHEMA public CASCADE"))
         connection.execute(text("CREATE SCHEMA public"))
-
-
-def make_ledger(engine: Engine, clock: FakeClock | None = None, **options: Any) -> Ledger:
-    create_schema(engine)
-    return Ledger(engine, clock=clock or FakeClock(), **options)
 
 
 @contextmanager

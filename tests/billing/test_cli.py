@@ -46,6 +46,19 @@ def test_from_an_empty_database_to_an_audit(bare_engine: Engine, run: Callable[.
     assert json.loads(run("audit", "--json").output) == {"findings": 0}
 
 
+def test_tables_that_no_migration_knows_are_left_alone(engine: Engine, run: Callable[..., Any]) -> None:
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE bsguard_billing_version SET version_num = '0002'"))
+    try:
+        shown = run("init")
+    finally:
+        with engine.begin() as connection:
+            connection.execute(text("UPDATE bsguard_billing_version SET version_num = '0001'"))
+
+    assert shown.exit_code == 2
+    assert shown.output.startswith("Error: the tables are of version 0002, version 0001 is needed; install ")
+
+
 def test_history_in_pages(ledger: Ledger, run: Callable[..., Any]) -> None:
     for number in range(3):
         ledger.topup("acme", number + 1, key=f"k{number}")
@@ -91,13 +104,14 @@ def test_audit_names_what_is_wrong_and_exits_with_one(engine: Engine, run: Calla
     ("words", "says"),
     [
         (("topup", "acme", "0"), "must be greater than zero"),
-        (("topup", "acme", "-5"), "No such option"),
+        (("topup", "acme", "-5"), "must be greater than zero"),
+        (("topup", "acme", "5", "--kye", "k"), "unexpected extra argument"),
         (("topup", "acme", "1.5"), "not a valid integer"),
         (("balance", "nobody"), "there is no account 'nobody'"),
         (("history", "nobody"), "there is no account 'nobody'"),
         (("history", "acme", "--cursor", "x"), "cursor is not one"),
     ],
-    ids=["zero", "negative", "fraction", "unknown balance", "unknown history", "bad cursor"],
+    ids=["zero", "negative", "mistyped option", "fraction", "unknown balance", "unknown history", "bad cursor"],
 )
 def test_what_cannot_be_done_is_told_in_a_line(
     engine: Engine, run: Callable[..., Any], words: tuple[str, ...], says: str

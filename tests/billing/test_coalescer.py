@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy import create_engine
 
 from bsguard.billing import (
     AlreadyReserved,
@@ -18,10 +22,13 @@ from bsguard.billing import (
     WrongOwner,
 )
 from bsguard.billing import batch as batches
+from bsguard.billing import coalescer as coalescers
 from bsguard.billing.batch import reserve_many
 from bsguard.billing.coalescer import Coalescer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bsguard.billing import Ledger
 
 
@@ -108,6 +115,159 @@ def test_those_who_meet_are_answered_by_one_statement(ledger: Ledger, monkeypatc
     assert sizes == [1, 9]
     assert len(told) == 10
     assert ledger.balance("acme").reserved == 50
+
+
+class Statements:
+    """Notes how many each statement answers; holds the first one up until *wanted* requests wait behind it."""
+
+    def __init__(self, coalescer: Coalescer, wanted: int = 0) -> None:
+        self.sizes: list[int] = []
+        self._coalescer = coalescer
+        self._wanted = wanted
+
+    def __call__(self, *arguments: Any) -> Any:
+        self.sizes.append(len(arguments[2]))
+        if len(self.sizes) == 1:
+            self.wait_for(self._wanted)
+        return reserve_many(*arguments)
+
+    def wait_for(self, waiters: int) -> None:
+        end = time.monotonic() + 20
+        while len(self._coalescer._queues["acme"].waiters) < waiters:
+            assert time.monotonic() < end
+            time.sleep(0.001)
+
+
+def run_together(calls: list[Callable[[], object]]) -> list[object]:
+    """What each call told or raised, in the order of the calls."""
+    told: dict[int, object] = {}
+
+    def work(place: int) -> None:
+        try:
+            told[place] = calls[place]()
+        except BaseException as error:
+            told[place] = error
+
+    threads = [threading.Thread(target=work, args=(place,), daemon=True) for place in range(len(calls))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    return [told[place] for place in range(len(calls))]
+
+
+def test_those_who_were_answered_together_come_back_together(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise the first one back would go alone, and all others behind it."""
+    ledger.topup("acme", 100)
+    coalescer = Coalescer(ledger)
+    statements = Statements(coalescer, wanted=4)
+    monkeypatch.setattr(coalescers, "reserve_many", statements)
+    monkeypatch.setattr(coalescers, "PATIENCE", 1_000_000)
+
+    for number, threads in enumerate((5, 4)):
+        run_together([lambda name=f"{number}-{one}": coalescer.reserve("acme", 1, name) for one in range(threads)])  # type: ignore[misc]
+
+    assert statements.sizes == [1, 4, 4]
+    assert ledger.balance("acme").reserved == 9
+
+
+def test_nobody_is_waited_for_after_a_lone_request(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger.topup("acme", 100)
+    coalescer = Coalescer(ledger)
+    monkeypatch.setattr(coalescers, "PATIENCE", 1_000_000)
+    monkeypatch.setattr(threading.Condition, "wait", None)
+
+    for number in range(3):
+        coalescer.reserve("acme", 1, f"g{number}")
+
+    assert coalescer._queues == {}
+
+
+def test_company_that_does_not_come_is_not_waited_for_any_longer(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger.topup("acme", 100)
+    coalescer = Coalescer(ledger)
+    monkeypatch.setattr(coalescers, "reserve_many", Statements(coalescer, wanted=2))
+    run_together([lambda name=f"g{one}": coalescer.reserve("acme", 1, name) for one in range(3)])  # type: ignore[misc]
+    assert coalescer._queues["acme"].answered == 2
+
+    # Right after it, and when that is over.
+    for number in range(2):
+        coalescer.reserve("acme", 1, f"late-{number}")
+        assert coalescer._queues == {}
+
+
+def test_accounts_that_were_busy_are_forgotten(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    coalescer = Coalescer(ledger)
+    monkeypatch.setattr(coalescers, "IDLE_MAX", 3)
+    for number in range(5):
+        coalescer._queue_of(f"busy-{number}").led = number == 1
+
+    assert sorted(coalescer._queues) == ["busy-1", "busy-3", "busy-4"]
+
+
+def test_who_is_interrupted_takes_nobody_along(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal ends the thread that leads; those whose statement it sent hear that its outcome is unknown."""
+    ledger.topup("acme", 100)
+    coalescer = Coalescer(ledger)
+    statements = Statements(coalescer, wanted=3)
+
+    def interrupted(*arguments: Any) -> Any:
+        answers = statements(*arguments)
+        if len(statements.sizes) == 2:
+            raise KeyboardInterrupt
+        return answers
+
+    monkeypatch.setattr(coalescers, "reserve_many", interrupted)
+
+    told = run_together([lambda name=f"g{one}": coalescer.reserve("acme", 1, name) for one in range(4)])  # type: ignore[misc]
+
+    assert statements.sizes == [1, 3]
+    assert sorted(type(one).__name__ for one in told) == [
+        "KeyboardInterrupt",
+        "OutcomeUnknown",
+        "OutcomeUnknown",
+        "Reserved",
+    ]
+    assert all(coalescer.reserve("acme", 1, f"g{one}").replayed for one in range(4))
+
+
+def test_who_is_interrupted_while_waiting_for_company_hands_over(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger.topup("acme", 100)
+    coalescer = Coalescer(ledger)
+    statements = Statements(coalescer, wanted=2)
+    monkeypatch.setattr(coalescers, "reserve_many", statements)
+    monkeypatch.setattr(coalescers, "PATIENCE", 1_000_000)
+    run_together([lambda name=f"g{one}": coalescer.reserve("acme", 1, name) for one in range(3)])  # type: ignore[misc]
+
+    def interrupt(self: Any, timeout: float | None = None) -> bool:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Condition, "wait", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            coalescer.reserve("acme", 1, "never sent")
+
+    assert ledger.hold("never sent") is None
+    told = run_together([lambda name=f"h{one}": coalescer.reserve("acme", 1, name) for one in range(2)])  # type: ignore[misc]
+    assert [type(one) for one in told] == [Reserved, Reserved]
+
+
+def test_the_statement_looks_generations_up_in_the_index(postgres_url: str) -> None:
+    """A plan made while the table is small is kept while it grows; it must not read the whole table."""
+    engine = create_engine(postgres_url)
+    places = itertools.count(1)
+    sql = re.sub(r"%\(\w+\)s", lambda _: f"${next(places)}", batches._reserve_many(engine.dialect).last.sql)
+    with engine.connect() as connection:
+        rows = connection.exec_driver_sql(f"EXPLAIN (GENERIC_PLAN) {sql}").scalars().all()
+    engine.dispose()
+
+    scans = [row.strip() for row in rows if " on bsguard_hold" in row and "Insert" not in row]
+    assert len(scans) == 1
+    assert "Index" in scans[0], "\n".join(rows)
 
 
 def test_waiters_are_bounded(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,9 +9,11 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, text
 
-from bsguard.billing import Ledger, SchemaMissing, SchemaOutdated, create_schema
+from bsguard.billing import Ledger, SchemaMissing, SchemaOutdated, create_schema, install
 from bsguard.billing.install import VERSION_TABLE, WANTED
 from bsguard.billing.migrations import upgrade
 from bsguard.billing.testing import assert_invariants
@@ -101,6 +103,17 @@ def test_workers_may_start_together(bare_engine: Engine) -> None:
     assert sorted(made) == [False, False, False, True]
 
 
+def test_workers_may_migrate_together(bare_engine: Engine, url: str) -> None:
+    script = "import sys, sqlalchemy, bsguard.billing.migrations as m; m.upgrade(sqlalchemy.create_engine(sys.argv[1]))"
+    workers = [
+        subprocess.Popen([sys.executable, "-c", script, url], stderr=subprocess.PIPE, text=True) for _ in range(2)
+    ]
+    told = [worker.communicate(timeout=60)[1] for worker in workers]
+
+    assert [worker.returncode for worker in workers] == [0, 0], told
+    assert_invariants(Ledger(bare_engine))
+
+
 def test_sqlite_is_put_into_wal_mode(bare_engine: Engine) -> None:
     create_schema(bare_engine)
     with bare_engine.connect() as connection:
@@ -128,8 +141,33 @@ def test_tables_of_another_version_are_not_touched(bare_engine: Engine, found: s
         Ledger(bare_engine).topup("a", 1)
 
     assert caught.value.found == (found or "unknown")
-    with pytest.raises(SchemaOutdated):
-        create_schema(bare_engine)
+    # `init` could not help: no migration begins there.
+    assert "install the version of bsguard that made them" in str(caught.value)
+    for make in (create_schema, upgrade):
+        with pytest.raises(SchemaOutdated):
+            make(bare_engine)
+    with bare_engine.connect() as connection:
+        assert connection.execute(text(f"SELECT * FROM {VERSION_TABLE}")).scalars().all() == ([found] if found else [])
+
+
+def test_tables_that_a_migration_can_bring_up_to_date_say_so(
+    bare_engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create_schema(bare_engine)
+    monkeypatch.setattr(install, "VERSIONS", ("0001", "0002"))
+    monkeypatch.setattr(install, "WANTED", "0002")
+
+    with pytest.raises(SchemaOutdated, match="version 0001, version 0002 is needed; run `flask bsguard billing init`"):
+        Ledger(bare_engine).topup("a", 1)
+
+
+def test_the_known_versions_are_those_of_the_migrations() -> None:
+    config = Config()
+    config.set_main_option("script_location", "bsguard.billing:migrations")
+    scripts = ScriptDirectory.from_config(config)
+
+    assert tuple(script.revision for script in scripts.walk_revisions())[::-1] == install.VERSIONS
+    assert scripts.get_current_head() == WANTED == install.VERSIONS[-1]
 
 
 def test_tables_that_vanish_are_told(bare_engine: Engine) -> None:

@@ -77,7 +77,7 @@ def test_a_configuration_that_is_ready_is_told_so(checked: Any, tmp_path: Path) 
     found = checked({"PROTOCOL_TARGET_BYTES_MAX": 4000})
 
     assert {level for results in found.values() for level in [one["level"] for one in results]} == {"ok"}
-    assert list(found) == ["settings", "mode", "state", "secrets", "proxy", "surfaces", "server", "gunicorn"]
+    assert list(found) == ["settings", "mode", "state", "secrets", "store", "proxy", "surfaces", "server", "gunicorn"]
 
 
 def test_results_are_told_in_words_with_their_remedies(state: Path, tmp_path: Path) -> None:

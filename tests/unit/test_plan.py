@@ -11,6 +11,7 @@ from flask import Flask
 
 from bsguard import BSGuard, ConfigError, Protocol, Tenant, guard
 from bsguard.cli.source import read_file
+from bsguard.contract.config import ContractConfig
 from bsguard.core.config import PROBLEMS, settings_of
 from bsguard.core.networks import Networks
 from bsguard.core.settings import Settings
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 CANARY = "c4nary7c4nary7"
-GROUPS: dict[str, type[Any]] = {"": Settings, "PROTOCOL_": ProtocolConfig, "TENANT_": TenantConfig}
-GROUPS |= {"LIMITER_": LimiterConfig, "EVENTS_": EventsConfig}
+GROUPS: dict[str, type[Any]] = {"": Settings, "PROTOCOL_": ProtocolConfig, "LIMITER_": LimiterConfig}
+GROUPS |= {"CONTRACT_": ContractConfig, "TENANT_": TenantConfig, "EVENTS_": EventsConfig}
 ALL_KEYS = [prefix + key for prefix, cls in GROUPS.items() for key in settings_of(cls)]
 
 pytestmark = pytest.mark.usefixtures("own_place")
@@ -98,7 +99,7 @@ PROVOKED: dict[str, tuple[Callable[[Path], object], str, str, str]] = {
         planned(LAYERS=["x"]),
         "bsguard.E002",
         "BSGUARD_LAYERS",
-        "there are: protocol, limiter, tenant",
+        "there are: protocol, limiter, contract, tenant",
     ),
     "an inspection limit over the hard maximum": (
         planned(INSPECT_BYTES_MAX=4096, BODY_BYTES_MAX=2048),
@@ -119,11 +120,17 @@ PROVOKED: dict[str, tuple[Callable[[Path], object], str, str, str]] = {
     "a file that is no JSON": (from_file("a.json", "{"), "bsguard.E005", "a.json", "cannot be read as JSON"),
     "a file that is no TOML": (from_file("a.toml", "="), "bsguard.E005", "a.toml", "cannot be read as TOML"),
     "a file with a list": (from_file("a.json", "[]"), "bsguard.E005", "a.json", "wanted an object with settings"),
+    "a document that is not there": (
+        lambda path: guard(App(), {"CONTRACT_DOCUMENTS": [str(path / "x.yaml")], "STATE_DIR": path}),
+        "bsguard.E006",
+        "x.yaml",
+        "cannot be read",
+    ),
     "a file nested without end": (from_file("a.json", "[" * 100_000), "bsguard.E005", "a.json", "cannot be read"),
 }
 
 
-@pytest.mark.parametrize(("provoke", "problem_id", "key", "words"), table(18, PROVOKED))
+@pytest.mark.parametrize(("provoke", "problem_id", "key", "words"), table(19, PROVOKED))
 def test_each_problem_is_told_by_id_key_and_remedy(
     tmp_path: Path, provoke: Callable[[Path], object], problem_id: str, key: str, words: str
 ) -> None:
@@ -212,7 +219,7 @@ def test_a_submitted_value_never_stands_in_a_message(key: str) -> None:
 
 
 def test_the_table_of_all_settings_is_complete() -> None:
-    assert len(ALL_KEYS) == len(set(ALL_KEYS)) == 58
+    assert len(ALL_KEYS) == len(set(ALL_KEYS)) == 76
     assert read_plan({}) == read_plan({}, prefix="BSGUARD_")
 
 
@@ -250,9 +257,11 @@ def test_settings_from_the_environment_arrive_as_text(
 
 
 def test_layers_are_used_in_standard_order_however_they_are_listed() -> None:
-    assert read_plan({}).used == tuple(LAYERS) == ("protocol", "limiter", "tenant")
+    assert tuple(LAYERS) == ("protocol", "limiter", "contract", "tenant")
+    assert read_plan({"CONTRACT_DOCUMENTS": ["api.yaml"]}).used == tuple(LAYERS)
+    assert read_plan({}).used == ("protocol", "limiter", "tenant"), "a contract without documents has nothing to do"
     assert read_plan({"LAYERS": ["tenant"]}).used == ("tenant",)
-    assert [layer_class(name).name for name in LAYERS] == ["protocol", "limiter", "tenant"]
+    assert [layer_class(name).name for name in LAYERS] == ["protocol", "limiter", "contract", "tenant"]
 
 
 def test_a_plan_that_was_read_is_used_as_it_is(tmp_path: Path) -> None:

@@ -131,7 +131,7 @@ def test_a_refusal_for_framing_closes_the_connection_where_the_server_lets_it(se
 # --- CORS -----------------------------------------------------------------------------------------------------------
 
 ORIGIN = "https://app.test"
-EXPOSED = "X-Request-Id, Retry-After, Allow"
+EXPOSED = "X-Request-Id, Retry-After, RateLimit, RateLimit-Policy, Allow"
 
 # (id, origins, credentials, the request's Origin, allow-origin, allow-credentials, expose, vary)
 CORS = [

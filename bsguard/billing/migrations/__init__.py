@@ -13,10 +13,12 @@ if TYPE_CHECKING:
 
 
 def upgrade(engine: Engine, revision: str = "head") -> None:
-    """Make or alter the tables up to *revision*, in one transaction."""
+    """Make or alter the tables up to *revision*, in one transaction. Raises SchemaOutdated if none leads there."""
     # Imported here, so that the ledger itself runs without Alembic.
     from alembic import command
     from alembic.config import Config
+
+    from bsguard.billing.install import check_migratable
 
     config = Config()
     config.set_main_option("script_location", "bsguard.billing:migrations")
@@ -24,5 +26,6 @@ def upgrade(engine: Engine, revision: str = "head") -> None:
         with engine.connect() as connection:
             connection.exec_driver_sql("PRAGMA journal_mode = WAL")
     with engine.begin() as connection:
+        check_migratable(connection)
         config.attributes["connection"] = connection
         command.upgrade(config, revision)

@@ -1,0 +1,148 @@
+"""Finds the operation of a request by host, path and method, as OpenAPI orders it: fixed segments before templated.
+
+Paths are compared decoded, which is how WSGI hands them to the application too. An empty segment is never the value
+of a parameter. The cost depends on the length of the path and not on the number of operations.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
+
+from bsguard.core.paths import under
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+T = TypeVar("T")
+
+_NAME: Final = re.compile(r"\{([^{}]*)\}")
+#: Longest segment that is compared with a template such as ``{name}.json``, whose cost grows with it.
+MIXED_SEGMENT_CHARS_MAX: Final = 512
+
+
+@dataclass(slots=True)
+class _Node(Generic[T]):
+    fixed: dict[str, _Node[T]] = field(default_factory=dict)
+    mixed: list[tuple[re.Pattern[str], _Node[T]]] = field(default_factory=list)
+    whole: _Node[T] | None = None
+    leaf: T | None = None
+
+
+class Router(Generic[T]):
+    """Path templates and what stands behind each."""
+
+    def __init__(self) -> None:
+        self._root: _Node[T] = _Node()
+        self._exact: dict[str, T] = {}
+        self._depth = 0
+
+    def add(self, template: str, leaf: T) -> T:
+        """Add *template*. Returns what stands at the same place already, under other names, else *leaf*."""
+        native = template.encode().decode("latin-1")
+        segments = native.split("/")[1:]
+        self._depth = max(self._depth, len(segments))
+        node = self._root
+        for segment in segments:
+            node = _below(node, segment)
+        if node.leaf is None:
+            node.leaf = leaf
+            if "{" not in native:
+                self._exact[native] = leaf
+        return node.leaf
+
+    def find(self, path: str) -> tuple[T, tuple[str, ...]] | None:
+        """What stands behind the native *path*, and the texts of its parameters in the template's order."""
+        leaf = self._exact.get(path)
+        if leaf is not None:
+            return leaf, ()
+        if path[:1] != "/" or path.count("/") > self._depth:
+            return None
+        return _search(self._root, path.split("/")[1:], 0, ())
+
+
+def _below(node: _Node[T], segment: str) -> _Node[T]:
+    if "{" not in segment:
+        return node.fixed.setdefault(segment, _Node())
+    if _NAME.fullmatch(segment):
+        if node.whole is None:
+            node.whole = _Node()
+        return node.whole
+    pieces = _NAME.split(segment)
+    # Shortest first, and no piece tries again what it has taken: two parameters in a segment need a text between.
+    regex = re.compile("(.+?)".join(re.escape(piece) for piece in pieces[::2]), re.DOTALL)
+    for known, found in node.mixed:
+        if known.pattern == regex.pattern:
+            return found
+    made: _Node[T] = _Node()
+    node.mixed.append((regex, made))
+    return made
+
+
+def _search(
+    node: _Node[T], segments: list[str], index: int, taken: tuple[str, ...]
+) -> tuple[T, tuple[str, ...]] | None:
+    """Every node stands for one way to read the segments so far, so each is visited at most once."""
+    if index == len(segments):
+        return None if node.leaf is None else (node.leaf, taken)
+    segment = segments[index]
+    fixed = node.fixed.get(segment)
+    if fixed is not None:
+        found = _search(fixed, segments, index + 1, taken)
+        if found is not None:
+            return found
+    if not segment:
+        return None
+    if len(segment) <= MIXED_SEGMENT_CHARS_MAX:
+        for regex, below in node.mixed:
+            match = regex.fullmatch(segment)
+            if match is not None:
+                found = _search(below, segments, index + 1, taken + match.groups())
+                if found is not None:
+                    return found
+    return None if node.whole is None else _search(node.whole, segments, index + 1, (*taken, segment))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mount(Generic[T]):
+    """A document at one of its servers: ``host`` (empty for any, ``*.name`` for any one label) and path ``prefix``."""
+
+    host: str
+    prefix: str
+    router: Router[T]
+
+
+@dataclass(frozen=True, slots=True)
+class Found(Generic[T]):
+    """Where a request belongs."""
+
+    mount: Mount[T]
+    leaf: T
+    #: Native texts of the path's parameters, in the template's order.
+    taken: tuple[str, ...]
+
+
+class Mounts(Generic[T]):
+    """All mounts of all documents, by host."""
+
+    def __init__(self, mounts: Iterable[Mount[T]]) -> None:
+        self.all = tuple(sorted(mounts, key=lambda mount: -len(mount.prefix)))
+        self._anywhere = tuple(mount for mount in self.all if not mount.host)
+        hosts = {mount.host for mount in self.all if mount.host}
+        self._by_host = {host: tuple(mount for mount in self.all if mount.host in ("", host)) for host in hosts}
+
+    def at(self, host: str) -> tuple[Mount[T], ...]:
+        """The mounts that serve *host*; none if it is declared nowhere."""
+        return self._by_host.get(host) or self._by_host.get("*." + host.partition(".")[2]) or self._anywhere
+
+    def find(self, mounts: Iterable[Mount[T]], path: str) -> Found[T] | None:
+        """The place of the native *path* among *mounts*, longest prefix first."""
+        for mount in mounts:
+            prefix = mount.prefix
+            if prefix and not under(prefix, path):
+                continue
+            found = mount.router.find(path[len(prefix) :] if prefix else path)
+            if found is not None:
+                return Found(mount, *found)
+        return None

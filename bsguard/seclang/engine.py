@@ -1,0 +1,187 @@
+"""Runs a plan over one exchange: phases in order, rules in order, links of a chain one after the other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from bsguard.seclang.compiler import Machine
+from bsguard.seclang.operators import integer
+from bsguard.seclang.request import Found, Inspection, Match, Verdict
+from bsguard.seclang.transaction import Transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bsguard.seclang.bodies import Limits
+    from bsguard.seclang.compiler import Plan, Runnable, Step, Target
+    from bsguard.seclang.model import Options, Rule
+    from bsguard.seclang.request import Request, Response
+
+_LOGGING: Final = 5
+
+
+class Engine:
+    """One exchange on its way through the rules."""
+
+    __slots__ = ("allowed_until", "machine", "matches", "options", "plan", "transaction", "verdict")
+
+    def __init__(self, plan: Plan, options: Options, request: Request, limits: Limits) -> None:
+        self.plan = plan
+        self.options = options
+        self.transaction = Transaction(request, limits, {})
+        self.transaction.request_body = options.request_body
+        self.machine = Machine(options.engine, response_body=options.response_body)
+        self.matches: list[Match] = []
+        self.verdict = Verdict()
+        #: Phase after which ``allow`` ends.
+        self.allowed_until = 0
+
+    def run(self, response: Response | None) -> Inspection:
+        """Run every phase that there is something for."""
+        transaction = self.transaction
+        self.phase(1)
+        if self.going_on:
+            transaction.read_body()
+            self.phase(2)
+        if response is not None and self.going_on:
+            transaction.read_response_head(response)
+            self.phase(3)
+            if self.going_on and self.machine.response_body and self._looks_at_body():
+                transaction.read_response_body(response)
+                self.phase(4)
+        if self.machine.engine != "Off":
+            self._steps(_LOGGING)
+        return self.outcome()
+
+    @property
+    def going_on(self) -> bool:
+        """Whether further phases run."""
+        return self.verdict.allowed and self.machine.engine != "Off"
+
+    def _looks_at_body(self) -> bool:
+        media = self.transaction.first("RESPONSE_CONTENT_TYPE").partition(b";")[0].strip().lower()
+        return media.decode("latin-1") in self.options.response_types
+
+    def outcome(self) -> Inspection:
+        """What has come of it so far."""
+        scores = {
+            name.decode("latin-1"): integer(value)
+            for name, value in self.transaction.stores["TX"].items()
+            if name.endswith(b"_score") or b"_score_" in name
+        }
+        return Inspection(tuple(self.matches), self.verdict, scores, self.transaction.parsed.error)
+
+    def phase(self, number: int) -> None:
+        """Run one phase, unless ``allow`` has let it pass."""
+        if number > self.allowed_until:
+            self._steps(number)
+
+    def _steps(self, number: int) -> None:
+        steps = self.plan.phases[number]
+        index, end = 0, len(steps)
+        removed = self.transaction.removed
+        while index < end:
+            step = steps[index]
+            index += 1
+            if step.rule.id in removed or not self._matches(step):
+                continue
+            if step.jump is not None:
+                index = step.jump
+            if self._decides(step.rule, number) or self.machine.engine == "Off":
+                return
+
+    def _matches(self, step: Step) -> bool:
+        """Whether every link of the rule matches; reports it if it does."""
+        transaction = self.transaction
+        transaction.matched = []
+        found: list[tuple[bytes, bytes]] = []
+        for place, link in enumerate(step.links):
+            if not self._link(step.rule, link):
+                return False
+            if place == 0:
+                found = list(transaction.matched)
+        if step.rule.log:
+            self.matches.append(self._match(step, found))
+        return True
+
+    def _match(self, step: Step, found: list[tuple[bytes, bytes]]) -> Match:
+        rule = step.rule
+        return Match(
+            rule.id,
+            rule.phase,
+            self.transaction.expand(step.message).decode("utf-8", "backslashreplace"),
+            self.transaction.expand(step.data).decode("utf-8", "backslashreplace"),
+            rule.severity,
+            rule.tags,
+            tuple(Found(name.decode("utf-8", "backslashreplace"), value) for name, value in found),
+        )
+
+    def _link(self, rule: Rule, link: Runnable) -> bool:
+        if not link.targets:
+            self._act(link)
+            return True
+        transaction = self.transaction
+        match = link.bound(transaction)
+        matched = False
+        for target in link.targets:
+            for key, value in self._selected(rule, target):
+                for transformed in _transformed(link, value):
+                    captures = match(transformed)
+                    if (captures is None) != link.negated:
+                        continue
+                    matched = True
+                    transaction.matched.append((_full_name(target, key), transformed))
+                    if link.capture and captures:
+                        transaction.capture(captures)
+                    self._act(link)
+        return matched
+
+    def _selected(self, rule: Rule, target: Target) -> list[tuple[bytes, bytes]]:
+        selected = target.select(self.transaction)
+        if target.counted:
+            return selected
+        for ids, name, excludes in self.transaction.exclusions:
+            if name == target.name and rule.id in ids:
+                selected = [entry for entry in selected if not excludes(entry[0])]
+        return selected
+
+    def _act(self, link: Runnable) -> None:
+        transaction = self.transaction
+        for setter in link.setters:
+            key, value = transaction.expand(setter.key), transaction.expand(setter.value)
+            transaction.write(setter.collection, key, setter.sign, value)
+        for control in link.controls:
+            control(transaction, self.machine)
+
+    def _decides(self, rule: Rule, phase: int) -> bool:
+        """Carry out the disruptive action; says whether the phase ends here."""
+        action = rule.disruptive
+        if action == "pass" or self.machine.engine != "On":
+            return False
+        if action == "allow":
+            self.allowed_until = {"phase": phase, "request": 2}.get(rule.disruptive_argument.lower(), _LOGGING - 1)
+            return True
+        if phase != _LOGGING:
+            location = rule.disruptive_argument if action == "redirect" else ""
+            self.verdict = Verdict(action, rule.status, rule.id, phase, location)  # type: ignore[arg-type]
+        return True
+
+
+def _transformed(link: Runnable, value: bytes) -> Iterator[bytes]:
+    """The value that the operator sees; with multiMatch, every different one on the way there."""
+    if not link.multi_match:
+        for transform in link.transformations:
+            value = transform(value)
+        yield value
+        return
+    yield value
+    for transform in link.transformations:
+        changed = transform(value)
+        if changed != value:
+            yield changed
+        value = changed
+
+
+def _full_name(target: Target, key: bytes) -> bytes:
+    name = target.name.encode()
+    return name + b":" + key if key else name

@@ -1,0 +1,96 @@
+"""What the engine is given and what it gives back: requests, responses, matches, verdicts. Plain data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Headers = tuple[tuple[bytes, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request, its parts as received."""
+
+    method: bytes = b"GET"
+    #: The request target, such as ``/a?b=1``.
+    target: bytes = b"/"
+    headers: Headers = ()
+    body: bytes = b""
+    protocol: bytes = b"HTTP/1.1"
+    #: Address of the client.
+    client: bytes = b""
+    #: UNIQUE_ID; made up where empty.
+    unique_id: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A response, for the rules of phases 3 and 4."""
+
+    status: int = 200
+    headers: Headers = ()
+    body: bytes = b""
+    protocol: bytes = b"HTTP/1.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a rule matched on: the variable's full name, such as ``ARGS:q``, and the value after transformations."""
+
+    name: str
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One rule that matched and says so (``log``)."""
+
+    rule_id: int
+    phase: int
+    message: str
+    #: ``logdata`` with its macros filled in; holds parts of the request, so mask it before it is logged.
+    data: str
+    #: 0 (emergency) to 7 (debug), or None.
+    severity: int | None
+    tags: tuple[str, ...]
+    #: What its first link matched on.
+    found: tuple[Found, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the rules want done; with ``SecRuleEngine DetectionOnly`` always to allow."""
+
+    action: Literal["allow", "deny", "drop", "redirect"] = "allow"
+    status: int = 200
+    #: Rule that decided, 0 if none did.
+    rule_id: int = 0
+    phase: int = 0
+    #: Where a redirect goes.
+    location: str = ""
+
+    @property
+    def allowed(self) -> bool:
+        """Whether the exchange goes on."""
+        return self.action == "allow"
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """Everything that came of one exchange."""
+
+    matches: tuple[Match, ...] = ()
+    verdict: Verdict = field(default_factory=Verdict)
+    #: TX variables whose names end in ``_score`` or hold ``_score_``, as numbers.
+    scores: Mapping[str, int] = field(default_factory=dict)
+    #: Why the body could not be read as what it says it is; empty if it could.
+    body_error: str = ""
+
+    @property
+    def rule_ids(self) -> tuple[int, ...]:
+        """Ids of the rules that matched, in the order in which they ran."""
+        return tuple(match.rule_id for match in self.matches)

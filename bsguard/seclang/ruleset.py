@@ -1,0 +1,80 @@
+"""The library's front: rules from files or text, and what they make of a request."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bsguard.seclang import parser
+from bsguard.seclang.bodies import Limits
+from bsguard.seclang.compiler import compile_program
+from bsguard.seclang.engine import Engine
+from bsguard.seclang.request import Request, Response
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from bsguard.seclang.model import Program
+    from bsguard.seclang.request import Inspection
+
+
+class RuleSet:
+    """Rules, ready to judge requests. Immutable; one object serves all threads."""
+
+    def __init__(self, program: Program, *, limits: Limits | None = None) -> None:
+        #: The rules as data.
+        self.program = program
+        self.limits = limits or Limits()
+        self._plan = compile_program(program)
+
+    @classmethod
+    def load(cls, paths: Iterable[str | Path], *, limits: Limits | None = None) -> RuleSet:
+        """Load rule files; a path may be a pattern such as ``rules/*.conf``, whose files are read in order of name.
+
+        Raises :class:`~bsguard.seclang.errors.RuleError` with every problem of every file; nothing is loaded half.
+        """
+        return cls(parser.load(paths), limits=limits)
+
+    @classmethod
+    def parse(cls, text: str, *, limits: Limits | None = None) -> RuleSet:
+        """Rules from *text*. Raises :class:`~bsguard.seclang.errors.RuleError`."""
+        return cls(parser.parse(text), limits=limits)
+
+    def inspect(
+        self,
+        *,
+        method: str = "GET",
+        target: str | bytes = "/",
+        headers: Iterable[tuple[str | bytes, str | bytes]] = (),
+        body: bytes = b"",
+        protocol: str = "HTTP/1.1",
+        client: str = "127.0.0.1",
+        response: Response | None = None,
+    ) -> Inspection:
+        """Judge one request and, where given, its response. Text is taken as Latin-1, as WSGI has it.
+
+        Never raises for what a request holds.
+        """
+        request = Request(
+            method=_bytes(method),
+            target=_bytes(target),
+            headers=tuple((_bytes(name), _bytes(value)) for name, value in headers),
+            body=body,
+            protocol=_bytes(protocol),
+            client=_bytes(client),
+        )
+        return self.judge(request, response)
+
+    def judge(self, request: Request, response: Response | None = None) -> Inspection:
+        """The same for a request that is already in bytes."""
+        return Engine(self._plan, self.program.options, request, self.limits).run(response)
+
+
+def _bytes(value: str | bytes) -> bytes:
+    """Latin-1 where it fits, as WSGI gives header values; else UTF-8."""
+    if isinstance(value, bytes):
+        return value
+    try:
+        return value.encode("latin-1")
+    except UnicodeEncodeError:
+        return value.encode("utf-8", "surrogateescape")

@@ -1,0 +1,318 @@
+"""One request (and its response) as rules see it: variables by name, TX and its like, what has matched so far.
+
+Everything is bytes. A variable is a list of entries, key and value; one without keys has a single entry whose key is
+empty. What is only rarely asked for is made when it is.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from typing import TYPE_CHECKING, Final
+
+from bsguard.seclang.bodies import PROCESSORS, Limits, ParsedBody, parse_urlencoded
+from bsguard.seclang.macros import Reference
+from bsguard.seclang.operators import integer
+from bsguard.seclang.variables import SCALARS, WRITABLE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from bsguard.seclang.macros import Template
+    from bsguard.seclang.request import Request, Response
+
+#: Key and value.
+Entry = tuple[bytes, bytes]
+
+_ESCAPED: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
+_ABSOLUTE: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://[^/?]*")
+_EMPTY: Final[list[Entry]] = [(b"", b"")]
+#: What REQBODY_PROCESSOR becomes by the media type; a rule may change it in phase 1.
+_MEDIA: Final = (
+    (re.compile(rb"\s*application/x-www-form-urlencoded\s*(?:;|$)", re.IGNORECASE), b"URLENCODED"),
+    (re.compile(rb"\s*multipart/form-data\s*(?:[;,]|$)", re.IGNORECASE), b"MULTIPART"),
+    (re.compile(rb"\s*application/(?:[a-z0-9.-]+\+)?json\s*(?:;|$)", re.IGNORECASE), b"JSON"),
+    (re.compile(rb"\s*(?:application/(?:[a-z0-9.-]+\+)?|text/)xml\s*(?:;|$)", re.IGNORECASE), b"XML"),
+)
+#: Processors that leave REQUEST_BODY empty: their bodies are read in parts, and raw markup would match rules for text.
+_WITHOUT_RAW_BODY: Final = frozenset({b"MULTIPART", b"XML"})
+
+
+class Transaction:
+    """The variables of one exchange and the state that rules change."""
+
+    __slots__ = (
+        "_keyed",
+        "body_forced",
+        "exclusions",
+        "limits",
+        "matched",
+        "parsed",
+        "removed",
+        "request",
+        "request_body",
+        "stores",
+        "values",
+    )
+
+    def __init__(self, request: Request, limits: Limits, initial: Mapping[bytes, bytes]) -> None:
+        self.request = request
+        self.limits = limits
+        #: Collections that rules write to.
+        self.stores: dict[str, dict[bytes, bytes]] = {"TX": dict(initial)}
+        self.values: dict[str, list[Entry]] = {}
+        self._keyed: dict[str, dict[bytes, list[Entry]]] = {}
+        #: Rules switched off by ``ctl:ruleRemove…``, by id.
+        self.removed: set[int] = set()
+        #: Targets taken away by ``ctl:ruleRemoveTarget…``: ids, name of the collection, test of the key.
+        self.exclusions: list[tuple[frozenset[int], str, Callable[[bytes], bool]]] = []
+        self.body_forced = False
+        #: Whether bodies are looked at, as ``ctl:requestBodyAccess`` may change.
+        self.request_body = True
+        self.parsed = ParsedBody()
+        #: Name and value of what the current rule has matched, in order.
+        self.matched: list[Entry] = []
+        self._read_head()
+
+    # Reading variables.
+
+    def entries(self, name: str) -> list[Entry]:
+        """The entries of a variable."""
+        found = self.values.get(name)
+        if found is not None:
+            return found
+        if name in WRITABLE:
+            return list(self.stores.get(name, {}).items())
+        make = _MADE.get(name)
+        if make is not None:
+            return make(self)
+        return _EMPTY if name in SCALARS else []
+
+    def with_key(self, name: str, key: bytes) -> list[Entry]:
+        """The entries of a variable whose key is *key* (lower case), case aside."""
+        store = self.stores.get(name)
+        if store is not None:
+            value = store.get(key)
+            return [] if value is None else [(key, value)]
+        keyed = self._keyed.get(name)
+        if keyed is None:
+            keyed = {}
+            for entry in self.entries(name):
+                keyed.setdefault(entry[0].lower(), []).append(entry)
+            if name in self.values:
+                self._keyed[name] = keyed
+        return keyed.get(key, [])
+
+    def set(self, name: str, entries: list[Entry]) -> None:
+        """Give a variable its entries."""
+        self.values[name] = entries
+        self._keyed.pop(name, None)
+
+    def scalar(self, name: str, value: bytes) -> None:
+        """Give a variable without keys its value."""
+        self.values[name] = [(b"", value)]
+
+    def first(self, name: str, key: bytes = b"") -> bytes:
+        """The value that a macro stands for: the first entry's, empty if there is none."""
+        found = self.with_key(name, key) if key and name not in SCALARS else self.entries(name)
+        return found[0][1] if found else b""
+
+    def expand(self, template: Template) -> bytes:
+        """Fill in a template."""
+        if len(template) == 1 and isinstance(template[0], bytes):
+            return template[0]
+        return b"".join(self.first(part.name, part.key) if isinstance(part, Reference) else part for part in template)
+
+    # What rules change.
+
+    def write(self, collection: str, key: bytes, sign: str, value: bytes) -> None:
+        """Carry out a ``setvar``."""
+        store = self.stores.setdefault(collection, {})
+        key = key.lower()
+        if sign == "=":
+            store[key] = value
+        elif sign == "!":
+            store.pop(key, None)
+        else:
+            change = integer(value)
+            store[key] = b"%d" % (integer(store.get(key, b"")) + (change if sign == "+" else -change))
+
+    def capture(self, groups: Sequence[bytes]) -> None:
+        """Store TX:0 and on."""
+        tx = self.stores["TX"]
+        for index, group in enumerate(groups):
+            tx[b"%d" % index] = group
+
+    # From the request to variables.
+
+    def _read_head(self) -> None:
+        request = self.request
+        target = request.target
+        without_fragment = target.partition(b"#")[0]
+        path, _, query = without_fragment.partition(b"?")
+        decoded = _decoded(path)
+        scalars = {
+            "REQUEST_METHOD": request.method,
+            "REQUEST_PROTOCOL": request.protocol,
+            "REQUEST_LINE": b"%s %s %s" % (request.method, target, request.protocol),
+            "REQUEST_URI_RAW": target,
+            "REQUEST_URI": _ABSOLUTE.sub(b"", _decoded(without_fragment), count=1),
+            "REQUEST_FILENAME": decoded,
+            "REQUEST_BASENAME": re.split(rb"[/\\]", decoded)[-1],
+            "QUERY_STRING": query,
+            "REMOTE_ADDR": request.client,
+            "UNIQUE_ID": request.unique_id or secrets.token_hex(12).encode(),
+        }
+        values = self.values
+        for name, value in scalars.items():
+            values[name] = [(b"", value)]
+        headers = list(request.headers)
+        values["REQUEST_HEADERS"] = headers
+        values["REQUEST_HEADERS_NAMES"] = [(name, name) for name, _ in headers]
+        cookies: list[Entry] = []
+        for _, line in self.with_key("REQUEST_HEADERS", b"cookie"):
+            cookies += _cookies(line)
+        values["REQUEST_COOKIES"] = cookies
+        values["REQUEST_COOKIES_NAMES"] = [(name, name) for name, _ in cookies]
+        queried = parse_urlencoded(query, self.limits)
+        arguments = list(queried.arguments)
+        values["ARGS_GET"] = values["ARGS"] = arguments
+        values["ARGS_GET_NAMES"] = values["ARGS_NAMES"] = [(name, name) for name, _ in arguments]
+        if queried.error:
+            self.scalar("URLENCODED_ERROR", b"1")
+        media = self.first("REQUEST_HEADERS", b"content-type")
+        processor = next((name for pattern, name in _MEDIA if pattern.match(media)), b"")
+        self.scalar("REQBODY_PROCESSOR", processor)
+
+    def read_body(self) -> None:
+        """Fill the variables of the request's body, with the processor that stands in REQBODY_PROCESSOR."""
+        if not self.request_body:
+            return
+        body = self.request.body
+        processor = self.first("REQBODY_PROCESSOR")
+        self.scalar("REQUEST_BODY_LENGTH", b"%d" % len(body))
+        if body and (self.body_forced or processor not in _WITHOUT_RAW_BODY):
+            self.scalar("REQUEST_BODY", body)
+        parse = PROCESSORS.get(processor.decode("ascii", "replace"))
+        if parse is None or not body:
+            return
+        parsed = self.parsed = parse(body, self.first("REQUEST_HEADERS", b"content-type"), self.limits)
+        self._take(parsed)
+
+    def _take(self, parsed: ParsedBody) -> None:
+        arguments = list(parsed.arguments)
+        names = [(name, name) for name, _ in arguments]
+        self.set("ARGS_POST", arguments)
+        self.set("ARGS_POST_NAMES", names)
+        self.set("ARGS", self.values["ARGS_GET"] + arguments)
+        self.set("ARGS_NAMES", self.values["ARGS_GET_NAMES"] + names)
+        self.set("FILES", list(parsed.files))
+        self.set("FILES_NAMES", [(name, name) for name, _ in parsed.files])
+        self.set("FILES_SIZES", [(name, b"%d" % size) for name, size in parsed.file_sizes])
+        self.scalar("FILES_COMBINED_SIZE", b"%d" % sum(size for _, size in parsed.file_sizes))
+        self.set("MULTIPART_FILENAME", list(parsed.files))
+        self.set("MULTIPART_NAME", [(name, name) for name, _ in parsed.files])
+        self.set("MULTIPART_PART_HEADERS", list(parsed.part_headers))
+        for flag in parsed.flags:
+            self.scalar(f"MULTIPART_{flag}", b"1")
+        texts = [(b"/*", text) for text in parsed.xml_texts]
+        self.set("XML", texts + [(b"//@*", value) for value in parsed.xml_attributes])
+        if parsed.strict_error:
+            self.scalar("MULTIPART_STRICT_ERROR", b"1")
+        if parsed.error:
+            message = parsed.error.encode()
+            for name in ("REQBODY_ERROR", "REQBODY_PROCESSOR_ERROR"):
+                self.scalar(name, b"1")
+                self.scalar(f"{name}_MSG", message)
+
+    def read_response_head(self, response: Response) -> None:
+        """Fill the variables of the response's head."""
+        headers = list(response.headers)
+        self.set("RESPONSE_HEADERS", headers)
+        self.set("RESPONSE_HEADERS_NAMES", [(name, name) for name, _ in headers])
+        self.scalar("RESPONSE_STATUS", b"%d" % response.status)
+        self.scalar("RESPONSE_PROTOCOL", response.protocol)
+        self.scalar("STATUS_LINE", b"%s %d" % (response.protocol, response.status))
+        media = self.first("RESPONSE_HEADERS", b"content-type")
+        self.scalar("RESPONSE_CONTENT_TYPE", media)
+        self.scalar("RESPONSE_CONTENT_LENGTH", b"%d" % len(response.body))
+
+    def read_response_body(self, response: Response) -> None:
+        """Fill the variable of the response's body."""
+        self.scalar("RESPONSE_BODY", response.body)
+
+
+def _decoded(data: bytes) -> bytes:
+    if b"%" not in data:
+        return data
+    return _ESCAPED.sub(lambda match: bytes([int(match[1], 16)]), data)
+
+
+def _cookies(line: bytes) -> list[Entry]:
+    found: list[Entry] = []
+    for part in line.split(b";"):
+        name, _, value = part.partition(b"=")
+        name = name.strip()
+        if name or value:
+            found.append((name, value.strip()))
+    return found
+
+
+def _matched_vars(transaction: Transaction) -> list[Entry]:
+    return list(transaction.matched)
+
+
+def _matched_names(transaction: Transaction) -> list[Entry]:
+    return [(name, name) for name, _ in transaction.matched]
+
+
+def _matched_var(transaction: Transaction) -> list[Entry]:
+    return [(b"", transaction.matched[-1][1] if transaction.matched else b"")]
+
+
+def _matched_name(transaction: Transaction) -> list[Entry]:
+    return [(b"", transaction.matched[-1][0] if transaction.matched else b"")]
+
+
+def _arguments_size(transaction: Transaction) -> list[Entry]:
+    return [(b"", b"%d" % sum(len(name) + len(value) for name, value in transaction.entries("ARGS")))]
+
+
+def _full_request(transaction: Transaction) -> list[Entry]:
+    request = transaction.request
+    head = b"".join(b"%s: %s\n" % header for header in request.headers)
+    return [(b"", transaction.first("REQUEST_LINE") + b"\n" + head + b"\n" + request.body)]
+
+
+def _full_request_length(transaction: Transaction) -> list[Entry]:
+    return [(b"", b"%d" % len(_full_request(transaction)[0][1]))]
+
+
+def _clock(form: str) -> Callable[[Transaction], list[Entry]]:
+    return lambda _: [(b"", time.strftime(form).encode())]
+
+
+def _epoch(_: Transaction) -> list[Entry]:
+    return [(b"", b"%d" % time.time())]
+
+
+#: Variables that are made when a rule asks for them.
+_MADE: Final[Mapping[str, Callable[[Transaction], list[Entry]]]] = {
+    "ARGS_COMBINED_SIZE": _arguments_size,
+    "FULL_REQUEST": _full_request,
+    "FULL_REQUEST_LENGTH": _full_request_length,
+    "MATCHED_VAR": _matched_var,
+    "MATCHED_VAR_NAME": _matched_name,
+    "MATCHED_VARS": _matched_vars,
+    "MATCHED_VARS_NAMES": _matched_names,
+    "TIME": _clock("%H:%M:%S"),
+    "TIME_DAY": _clock("%d"),
+    "TIME_EPOCH": _epoch,
+    "TIME_HOUR": _clock("%H"),
+    "TIME_MIN": _clock("%M"),
+    "TIME_MON": _clock("%m"),
+    "TIME_SEC": _clock("%S"),
+    "TIME_WDAY": _clock("%w"),
+    "TIME_YEAR": _clock("%Y"),
+}
