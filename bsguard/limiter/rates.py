@@ -10,7 +10,7 @@ from bsguard.core import codes
 from bsguard.core.verdict import Finding
 from bsguard.limiter.headers import policy_of
 from bsguard.limiter.rules import GLOBAL, OWN_RULES
-from bsguard.limiter.step import SECOND_US, Charge, Limit, named
+from bsguard.limiter.step import REMEMBERED_CHARS_MAX, SECOND_US, Charge, Limit, named
 from bsguard.stores.port import Counter, Rate
 
 if TYPE_CHECKING:
@@ -56,9 +56,11 @@ class Rates:
                 continue
             kind, subject = self._subject(rule, request, who)
             for limit in limits:
+                before = len(step.charges)
+                charges = self._charges if len(subject) <= REMEMBERED_CHARS_MAX else self._charges_of
+                step.charges += charges(limit, kind, subject, who.site, rule.cost, hard, who.nobody)
                 if rule.concurrency:
-                    in_flight.append(len(step.charges))
-                step.charges += self._charges(limit, kind, subject, who.site, rule.cost, hard, who.nobody)
+                    in_flight += range(before, len(step.charges))
         return tuple(in_flight)
 
     def _charges_of(
