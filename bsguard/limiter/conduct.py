@@ -12,7 +12,7 @@ from bsguard.core.verdict import Finding
 from bsguard.limiter.bans import client_subject
 from bsguard.limiter.credentials import GUESSED, UNKNOWN, Credentials
 from bsguard.limiter.probing import PROBED, Probing
-from bsguard.limiter.step import SECOND_US, Step, named
+from bsguard.limiter.step import REMEMBERED_CHARS_MAX, SECOND_US, Step, named
 from bsguard.stores.port import Ban, Change, Counter, Rate
 
 if TYPE_CHECKING:
@@ -88,7 +88,8 @@ class Conduct:
 
     def begin(self, who: Who, stances: Stances) -> tuple[Step, Watched]:
         """A step that asks the store about the client, and what to keep for its answer."""
-        (charges, marks, bans), watched = self._asked(who, stances)
+        ask = self._asked if len(who.credential) <= REMEMBERED_CHARS_MAX else self._ask
+        (charges, marks, bans), watched = ask(who, stances)
         return Step([*charges], [*marks], [*bans]), watched
 
     def _ask(self, who: Who, stances: Stances) -> tuple[_Asked, Watched]:

@@ -10,7 +10,7 @@ from bsguard.core import codes
 from bsguard.core.verdict import Finding
 from bsguard.limiter.headers import policy_of
 from bsguard.limiter.rules import GLOBAL, OWN_RULES
-from bsguard.limiter.step import SECOND_US, Charge, Limit, named
+from bsguard.limiter.step import REMEMBERED_CHARS_MAX, SECOND_US, Charge, Limit, named
 from bsguard.stores.port import Counter, Rate
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Rates:
         rate = config.global_rate.rate
         self._global = Limit(GLOBAL, rate, FLOODED, policy_of(GLOBAL, rate)) if config.defaults else None
         self._own = tuple((rule, tuple(_limits(rule))) for rule in config.rules)
-        self._charges = lru_cache(maxsize=_CHARGES_MAX)(self._charges_of)
+        self._remembered = lru_cache(maxsize=_CHARGES_MAX)(self._charges_of)
 
     def plan(
         self, request: Request, step: Step, who: Who, stance: Stance, known: tuple[int, ...] = ()
@@ -76,10 +76,18 @@ class Rates:
                 continue
             subject = self._subject(rule, request, who)
             for limit in limits:
-                if rule.concurrency:
-                    in_flight.append(len(step.charges))
+                before = len(step.charges)
                 step.charges += self._charges(limit, subject, rule.cost, hard)
+                if rule.concurrency:
+                    in_flight += range(before, len(step.charges))
         return tuple(in_flight)
+
+    def _charges(
+        self, limit: Limit, subject: Subject, cost: int, hard: bool, unless: tuple[int, ...] = ()
+    ) -> tuple[Charge, ...]:
+        """The counters of *limit* for one subject; remembered, unless a client could fill the memory with it."""
+        charges = self._remembered if len(subject.text) <= REMEMBERED_CHARS_MAX else self._charges_of
+        return charges(limit, subject, cost, hard, unless)
 
     def _charges_of(
         self, limit: Limit, subject: Subject, cost: int, hard: bool, unless: tuple[int, ...] = ()

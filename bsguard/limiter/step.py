@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 SECOND_US: Final = 1_000_000
 
+#: What is longer, such as a credential of a whole header's size, is worked out each time: clients choose it, and it
+#: must not fill the memory of a worker.
+REMEMBERED_CHARS_MAX: Final = 2048
+
 #: What is counted while a rule only reports has names of its own, so that nothing of it is ever enforced.
 _REPORTED: Final = "monitor "
 

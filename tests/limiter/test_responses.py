@@ -271,3 +271,9 @@ def test_the_counter_of_places_is_empty_when_all_is_over() -> None:
     taken = bench.store.take(int(bench.clock.now() * 1e6), [Counter(key, Rate(300_000_000, 1), cost=0)])
 
     assert taken.loads_us == (0,)
+
+
+def test_places_of_an_ipv6_client_come_back_to_its_site_too() -> None:
+    bench = Bench(ONE_PLACE, app=Ends())
+
+    assert [run(bench.layer, environ("GET", "/s", peer="2001:db8::1")).status for _ in range(40)] == [200] * 40

@@ -20,10 +20,22 @@ if TYPE_CHECKING:
 
 #: Variables that are scanned, by the part of the exchange that they come from.
 PARTS: Final = {
-    "arguments": (
-        "ARGS ARGS_NAMES ARGS_GET ARGS_GET_NAMES ARGS_POST ARGS_POST_NAMES REQUEST_COOKIES REQUEST_COOKIES_NAMES XML "
-        "FILES FILES_NAMES MULTIPART_FILENAME MULTIPART_NAME MULTIPART_PART_HEADERS"
-    ).split(),  # noqa: SIM905
+    "arguments": [
+        "ARGS",
+        "ARGS_NAMES",
+        "ARGS_GET",
+        "ARGS_GET_NAMES",
+        "ARGS_POST",
+        "ARGS_POST_NAMES",
+        "REQUEST_COOKIES",
+        "REQUEST_COOKIES_NAMES",
+        "XML",
+        "FILES",
+        "FILES_NAMES",
+        "MULTIPART_FILENAME",
+        "MULTIPART_NAME",
+        "MULTIPART_PART_HEADERS",
+    ],
     "headers": ["REQUEST_HEADERS", "REQUEST_HEADERS_NAMES"],
     "line": "REQUEST_URI REQUEST_URI_RAW REQUEST_FILENAME REQUEST_BASENAME REQUEST_LINE QUERY_STRING".split(),  # noqa: SIM905
     "body": ["REQUEST_BODY"],
