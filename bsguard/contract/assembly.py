@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 from bsguard.contract.compiler import compile_document
 from bsguard.contract.judge import Judge
 from bsguard.contract.load import DocumentError
+from bsguard.contract.place import Place
 from bsguard.contract.prepared import prepare_document
 from bsguard.contract.reference import Reference
 from bsguard.contract.routing import Mount, Mounts
@@ -28,18 +29,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger("bsguard")
 
 _NAMED_MAX: Final = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a request falls: on an operation, or beside all of them for a reason."""
-
-    problem: Literal["", "host", "endpoint", "method", "outside"]
-    action: Action = "none"
-    mount: Mount[PathEntry] | None = None
-    entry: PathEntry | None = None
-    operation: Operation | None = None
-    taken: tuple[str, ...] = ()
 
 
 _OUTSIDE: Final = Place("outside")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 from bsguard.contract.config import ContractConfig, laxer
 from bsguard.contract.observed import Observer, route_of
+from bsguard.contract.place import Place
 from bsguard.contract.rules import CODE_OF, REASON_OF, RULES
 from bsguard.core.errors import BodyError
 from bsguard.core.events import ContractViolated, EndpointUnknown, EnginesDisagreed, printable
@@ -18,7 +19,6 @@ from bsguard.core.verdict import ALLOW, Finding, Note, Verdict
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from bsguard.contract.assembly import Place
     from bsguard.contract.operations import Operation
     from bsguard.contract.violations import Violation
     from bsguard.core.driver import ResponseHead
@@ -57,7 +57,7 @@ class Contract(Layer[ContractConfig]):
 
     def inspect_head(self, request: Request) -> Verdict:
         """The operation, its parameters and credentials, and whether a body is expected."""
-        place = self.assembly.place(request)
+        place = request.memo[self] = self.assembly.place(request)
         if place.action == "none":
             return ALLOW
         operation = place.operation
@@ -72,7 +72,9 @@ class Contract(Layer[ContractConfig]):
         """The body, where the operation describes it."""
         if not (request.body.present or self._referring):
             return ALLOW
-        place = self.assembly.place(request)
+        place = request.memo.get(self)
+        if not isinstance(place, Place):
+            place = self.assembly.place(request)
         operation = place.operation
         if operation is None or place.mount is None or place.action == "none":
             return self._noticed(request)
