@@ -249,6 +249,18 @@ def test_odd_forms(name: str) -> None:
     assert parsed.strict_error is bool(error or parsed.flags - loose)
 
 
+def test_a_disposition_may_be_spaced_out() -> None:
+    parsed = parse("MULTIPART", part(b'form-data ; name = "a" ;; ;\tfilename = "x\\"y" ;') + END)
+
+    assert (parsed.error, parsed.files) == ("", ((b"a", b'x"y'),))
+
+
+def test_a_folded_header_is_one_line() -> None:
+    parsed = parse("MULTIPART", part(b"form-data; name=a", more=b"X: y \r\n\t z\r\n") + END)
+
+    assert parsed.part_headers[1] == (b"a", b"X: y  z")
+
+
 def test_an_extended_file_name_is_read() -> None:
     parsed = parse("MULTIPART", part(b"form-data; name=a; filename*=UTF-8''%41.php") + END)
 
@@ -308,7 +320,7 @@ LIMITED: list[tuple[str, int, str, bytes, bytes, int]] = [
     ("body_bytes_max", 7, "URLENCODED", b"a=1&b=2", b"a=1&b=23", 2),
     ("body_bytes_max", 5, "JSON", b"[1,2]", b"[1,23]", 2),
     ("body_bytes_max", 8, "XML", b"<a>x</a>", b"<a>xy</a>", 1),
-    ("body_bytes_max", 2, "MULTIPART", A + A + END, A + A + A + END, 3),
+    ("body_bytes_max", 2 * len(A[3:-2]), "MULTIPART", A + A + END, A + part(b'form-data; name="a"', b"vw") + END, 2),
     ("arguments_max", 2, "URLENCODED", b"a&b", b"a&b&c", 2),
     ("arguments_max", 2, "JSON", b"[1,2]", b"[1,2,3]", 2),
     ("arguments_max", 2, "XML", b"<a b='' c=''/>", b"<a b='' c=''><d e=''/></a>", 3),
@@ -335,6 +347,8 @@ def test_limits(name: str, value: int, processor: str, within: bytes, beyond: by
     assert (passes.error, passes.limit) == ("", "")
     assert (fails.error, fails.limit) == (f"more than {name} allows", name)
     assert len(fails.arguments + fails.xml_texts + fails.xml_attributes) == read
+    assert ("FILE_LIMIT_EXCEEDED" in fails.flags) is (name == "parts_max")
+    assert fails.strict_error is (processor == "MULTIPART")
 
 
 def test_every_limit_has_a_case() -> None:

@@ -50,6 +50,7 @@ ATTACKS = [
     b"1 RLIKE (-(-1)) UNION SELECT 1",
     b"(1)*HOPE AND 8=3",
     b"'or''='",
+    b"a\\' or 1=1--",
     b"1+" * 200 + b"1 union select 2",
 ]
 BENIGN = [
@@ -83,7 +84,10 @@ BENIGN = [
     b"where is it",
     b"if (x == 1) { return; }",
     b"'quoted' text",
+    b'{\\"a\\": \\"b\\", \\"c\\": 1}',
+    rb"it\'s",
     b"<p>Hello <b>world</b></p>",
+    b"<a href='/x'>here</a> and <a href='/x'>there</a>",
     b"like this",
     b"user (admin)",
 ]
