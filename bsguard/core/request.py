@@ -12,7 +12,7 @@ import ipaddress
 import os
 import time
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from bsguard.core import strict_json
 from bsguard.core.body import Body
