@@ -11,8 +11,12 @@ from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any
 
-BENCHMARKS = {"stack": "benchmarks.stack"}
-_PACKAGES = ("bsguard", "werkzeug", "flask", "gunicorn")
+BENCHMARKS = {
+    "stack": "benchmarks.stack",
+    "limiter": "benchmarks.limiter",
+    "contract": "benchmarks.contract",
+}
+_PACKAGES = ("bsguard", "werkzeug", "flask", "gunicorn", "lmdb", "redis", "openapi-core", "jsonschema-rs")
 _OUTPUT = Path(__file__).resolve().parent.parent / ".run" / "bench.json"
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 from bsguard.contract.compiler import compile_document
 from bsguard.contract.judge import Judge
 from bsguard.contract.load import DocumentError
+from bsguard.contract.place import Place
 from bsguard.contract.prepared import prepare_document
 from bsguard.contract.reference import Reference
 from bsguard.contract.routing import Mount, Mounts
@@ -27,21 +28,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("bsguard")
 
-#: From the laxest to the strictest.
-_STRICTNESS: Final[tuple[Action, ...]] = ("none", "log", "block")
 _NAMED_MAX: Final = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a request falls: on an operation, or beside all of them for a reason."""
-
-    problem: Literal["", "host", "endpoint", "method", "outside"]
-    action: Action = "none"
-    mount: Mount[PathEntry] | None = None
-    entry: PathEntry | None = None
-    operation: Operation | None = None
-    taken: tuple[str, ...] = ()
 
 
 _OUTSIDE: Final = Place("outside")
@@ -100,7 +87,7 @@ class Assembly:
 
     def place(self, request: Request) -> Place:
         """Where *request* falls."""
-        path = request.path_native
+        path = _path_of(request)
         mounts = self.mounts.at(request.host)
         found = self.mounts.find(mounts, path)
         if found is None:
@@ -168,9 +155,14 @@ def _needs_reference(compiled: Compiled, config: ContractConfig) -> bool:
     return everywhere or any(operation.reference for operation in compiled.operations)
 
 
-def laxer(one: Action, other: Action) -> Action:
-    """The less strict of two actions."""
-    return min(one, other, key=_STRICTNESS.index)
+def _path_of(request: Request) -> str:
+    """The native path as Werkzeug routes it: slashes before the first segment below the mount point are one."""
+    path = request.path_native
+    if "//" in path:
+        below = str(request.environ.get("PATH_INFO", ""))
+        if path.endswith(below):
+            return f"{path[: len(path) - len(below)]}/{below.lstrip('/')}"
+    return path
 
 
 def _native(text: str) -> str:

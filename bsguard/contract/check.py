@@ -66,7 +66,8 @@ def _told(error: Any, document: Document, places: _Places) -> DocumentProblem:
         closest = best_match([error])
         if closest is not None and closest is not error:
             return _told(closest, document, places)
-    message = " ".join(str(getattr(error, "message", error)).split())
+    # One of the checker's validators goes on to quote the schema and the instance.
+    message = " ".join(str(getattr(error, "message", error)).partition("\n\nFailed validating")[0].split())
     if len(message) > _MESSAGE_CHARS_MAX:
         message = f"{message[:60]} … {message[-(_MESSAGE_CHARS_MAX - 63) :]}"
     remedy = _NAMED.get(type(error).__name__) or _REMEDIES.get(str(getattr(error, "validator", "")), "")
@@ -87,6 +88,8 @@ class _Places:
         """The pointer of what *error* is about, as exact as can be told."""
         relative = "".join(f"/{escape(str(part))}" for part in getattr(error, "absolute_path", ()))
         found: Any = getattr(error, "instance", None)
+        if found is self._data:
+            return relative  # one of the checker's validators tells whole paths, and the whole document
         if isinstance(found, (dict, list)) and id(found) in self._containers:
             return self._containers[id(found)]
         if relative and resolve(self._data, relative) == found:

@@ -21,9 +21,15 @@ if TYPE_CHECKING:
 
 #: ``block`` refuses, ``log`` reports, ``none`` does not look.
 Action = Literal["block", "log", "none"]
-ACTIONS: Final = ("block", "log", "none")
+#: From the laxest to the strictest.
+ACTIONS: Final[tuple[Action, ...]] = ("none", "log", "block")
 
 _DOCUMENT_KEYS: Final = ("file", "servers", "hosts")
+
+
+def laxer(one: Action, other: Action) -> Action:
+    """The less strict of two actions."""
+    return min(one, other, key=ACTIONS.index)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +91,7 @@ def _server(value: object) -> str:
     return url
 
 
-_action = readers.one_of(*ACTIONS)
+_action = readers.one_of("block", "log", "none")
 
 
 def _by_operation(value: object) -> tuple[tuple[str, str], ...]:

@@ -187,7 +187,7 @@ class Judge:
         if wanted is None or wanted.kind == "opaque":
             return []
         try:
-            value, found = self._content(wanted, request, body.read(limit))
+            value, found = self._content(wanted, request, limit)
         except TooMany:
             found = [Violation("contract.fields", "body", keyword="count")]
         except NotText:
@@ -207,13 +207,16 @@ class Judge:
             for error in validator.errors(value)
         ]
 
-    def _content(self, wanted: Body, request: Request, data: bytes) -> tuple[Any, list[Violation]]:
+    def _content(self, wanted: Body, request: Request, limit: int) -> tuple[Any, list[Violation]]:
         """The value of a body, and what is wrong with it already."""
         if wanted.kind == "json":
             value = request.json(self._config.json_depth_max)
-            if data.count(b",") >= self._fields_max and _members(value) > self._fields_max:
+            # Every member but the first needs a comma, so that a short body cannot have too many.
+            long = request.body.chunked or request.body.length > self._fields_max
+            if long and request.body.read(limit).count(b",") >= self._fields_max and _members(value) > self._fields_max:
                 raise TooMany
             return value, []
+        data = request.body.read(limit)
         if wanted.kind == "text":
             return decode(data.decode("latin-1")), []
         return self._form(wanted, request, data)

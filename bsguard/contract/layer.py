@@ -6,8 +6,9 @@ import zlib
 from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
-from bsguard.contract.config import ContractConfig
+from bsguard.contract.config import ContractConfig, laxer
 from bsguard.contract.observed import Observer, route_of
+from bsguard.contract.place import Place
 from bsguard.contract.rules import CODE_OF, REASON_OF, RULES
 from bsguard.core.errors import BodyError
 from bsguard.core.events import ContractViolated, EndpointUnknown, EnginesDisagreed, printable
@@ -18,7 +19,6 @@ from bsguard.core.verdict import ALLOW, Finding, Note, Verdict
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from bsguard.contract.assembly import Place
     from bsguard.contract.operations import Operation
     from bsguard.contract.violations import Violation
     from bsguard.core.driver import ResponseHead
@@ -57,7 +57,7 @@ class Contract(Layer[ContractConfig]):
 
     def inspect_head(self, request: Request) -> Verdict:
         """The operation, its parameters and credentials, and whether a body is expected."""
-        place = self.assembly.place(request)
+        place = request.memo[self] = self.assembly.place(request)
         if place.action == "none":
             return ALLOW
         operation = place.operation
@@ -70,7 +70,11 @@ class Contract(Layer[ContractConfig]):
 
     def inspect_body(self, request: Request) -> Verdict:
         """The body, where the operation describes it."""
-        place = self.assembly.place(request)
+        if not (request.body.present or self._referring):
+            return ALLOW
+        place = request.memo.get(self)
+        if not isinstance(place, Place):
+            place = self.assembly.place(request)
         operation = place.operation
         if operation is None or place.mount is None or place.action == "none":
             return self._noticed(request)
@@ -135,8 +139,6 @@ class Contract(Layer[ContractConfig]):
         self, operation: Operation, place: Place, violations: Iterable[Violation], undeclared: list[str]
     ) -> Iterable[Finding]:
         """One finding for each rule that is broken, so that each has its own mode and exceptions."""
-        from bsguard.contract.assembly import laxer
-
         by_rule: dict[str, list[Violation]] = {}
         for violation in violations:
             by_rule.setdefault(violation.rule, []).append(violation)

@@ -25,7 +25,7 @@ FILES: Final = "x-bsguard-files"
 DOCUMENT_BYTES_MAX: Final = 64 * 1024 * 1024
 DOCUMENT_FILES_COUNT_MAX: Final = 1_000
 #: Aliases let a small YAML file stand for a huge one.
-_NODES_MAX: Final = 5_000_000
+_NODES_MAX: Final = 3_000_000
 _DEPTH_MAX: Final = 200
 
 #: Keys whose value maps names, so that the names below are no keywords.

@@ -87,13 +87,26 @@ class Request:
     Text is WSGI's native form, one character a byte, unless a property says that it is decoded.
     """
 
-    __slots__ = ("__weakref__", "_json", "_placement", "body", "client", "environ", "outer", "settings", "shared")
+    __slots__ = (
+        "__weakref__",
+        "_json",
+        "_placement",
+        "body",
+        "client",
+        "environ",
+        "memo",
+        "outer",
+        "settings",
+        "shared",
+    )
 
     def __init__(self, environ: WSGIEnvironment, settings: Settings, shared: Shared | None = None) -> None:
         self.environ = environ
         self.settings = settings
         self._json: tuple[Body, object, int] | None = None
         self._placement: tuple[tuple[str, str], Placement] | None = None
+        #: What a layer worked out in its head phase and needs in its body phase, by layer.
+        self.memo: dict[object, object] = {}
         self.shared = shared or Shared(self._new_id(), arrival_of(environ))
         #: Who is calling; see :mod:`bsguard.core.client`.
         self.client = client_of(self.shared.arrival, settings.trusted_proxies)

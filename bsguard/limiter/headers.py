@@ -21,13 +21,14 @@ def quota_headers(step: Step, taken: Taken) -> tuple[tuple[str, str], ...]:
 
     A refusal tells only of those that are full: no ``t`` may lie beyond its ``Retry-After``.
     """
-    shown = [
-        (charge, taken.loads_us[position], position in taken.over)
+    by_name = {
+        charge.limit.name: (charge, taken.loads_us[position], position in taken.over)
         for position, charge in enumerate(step.charges)
-        if charge.limit.policy and not charge.counter.soft
-    ]
-    if not shown:
+        if charge.limit.policy and not charge.counter.soft and taken.loads_us[position] >= 0
+    }
+    if not by_name:
         return ()
+    shown = by_name.values()
     policies = ("RateLimit-Policy", ", ".join([charge.limit.policy for charge, _, _ in shown]))
     told = [_state(*one) for one in shown if one[2]] if step.refused(taken) else [_state(*one) for one in shown]
     return (policies, ("RateLimit", ", ".join(told))) if told else (policies,)

@@ -98,7 +98,8 @@ class Limiter(Layer[LimiterConfig]):
         if who.watched:
             stances = self._usual if stance == self._without_exceptions else self._conduct.stances(stance)
             step, watched = self._conduct.begin(who, stances)
-        in_flight = self._rates.plan(request, step, who, stance)
+        known = (watched.presented.known_at,) if watched is not None and watched.presented is not None else ()
+        in_flight = self._rates.plan(request, step, who, stance, known)
         if not step.charges and not step.bans:
             return Verdict(tuple(found)) if found else ALLOW
         counters = [charge.counter for charge in step.charges]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bsguard.core import codes
 from bsguard.core.verdict import Finding
@@ -31,6 +31,17 @@ _CHARGES_MAX: Final = 4096
 FLOODED: Final = Finding("limiter.global", codes.RATE_LIMITED, "the client sends too many requests")
 
 
+class Subject(NamedTuple):
+    """What is counted together."""
+
+    kind: str
+    text: str
+    #: The IPv6 site that an address belongs to; empty for anything else.
+    site: str = ""
+    #: The address stands for everybody, so that its counters can only report.
+    nobody: bool = False
+
+
 class Rates:
     """Makes the counters of a request."""
 
@@ -39,59 +50,69 @@ class Rates:
         rate = config.global_rate.rate
         self._global = Limit(GLOBAL, rate, FLOODED, policy_of(GLOBAL, rate)) if config.defaults else None
         self._own = tuple((rule, tuple(_limits(rule))) for rule in config.rules)
-        self._charges = lru_cache(maxsize=_CHARGES_MAX)(self._charges_of)
+        self._remembered = lru_cache(maxsize=_CHARGES_MAX)(self._charges_of)
 
-    def plan(self, request: Request, step: Step, who: Who, stance: Stance) -> tuple[int, ...]:
-        """Add the counters of *request* to *step*; the positions of those that count what is in flight."""
+    def plan(
+        self, request: Request, step: Step, who: Who, stance: Stance, known: tuple[int, ...] = ()
+    ) -> tuple[int, ...]:
+        """Add the counters of *request* to *step*; the positions of those that count what is in flight.
+
+        A credential whose mark at one of the positions *known* holds has a global limit of its own instead of that of
+        its address, or an office behind one address would have as much as one person.
+        """
         in_flight: list[int] = []
         if self._global is not None and not who.exempt:
             hard = stance(FLOODED)
             if hard is not None:
-                step.charges += self._charges(self._global, "ip", who.client, who.site, 1, hard, who.nobody)
+                if known:
+                    step.charges += self._charges(self._global, Subject("identity", who.credential), 1, hard)
+                by_address = Subject("ip", who.client, who.site, who.nobody)
+                step.charges += self._charges(self._global, by_address, 1, hard, known)
         for rule, limits in self._own:
             if (who.exempt and rule.key == "ip") or not rule.match(request):
                 continue
             hard = stance(limits[0].finding)
             if hard is None:
                 continue
-            kind, subject = self._subject(rule, request, who)
+            subject = self._subject(rule, request, who)
             for limit in limits:
                 before = len(step.charges)
-                charges = self._charges if len(subject) <= REMEMBERED_CHARS_MAX else self._charges_of
-                step.charges += charges(limit, kind, subject, who.site, rule.cost, hard, who.nobody)
+                step.charges += self._charges(limit, subject, rule.cost, hard)
                 if rule.concurrency:
                     in_flight += range(before, len(step.charges))
         return tuple(in_flight)
 
-    def _charges_of(
-        self, limit: Limit, kind: str, subject: str, site: str, cost: int, hard: bool, nobody: bool
+    def _charges(
+        self, limit: Limit, subject: Subject, cost: int, hard: bool, unless: tuple[int, ...] = ()
     ) -> tuple[Charge, ...]:
-        """The counter of *limit* for one subject, and that of its site where it goes by address.
+        """The counters of *limit* for one subject; remembered, unless a client could fill the memory with it."""
+        charges = self._remembered if len(subject.text) <= REMEMBERED_CHARS_MAX else self._charges_of
+        return charges(limit, subject, cost, hard, unless)
 
-        Always the same, so it is worked out once. An address that stands for *nobody* can only be reported.
-        """
-        by_address = kind == "ip"
-        nobody = nobody and by_address
-        finding = dataclasses.replace(limit.finding, action="log") if nobody else limit.finding
-        hard = hard and not nobody and finding.action != "log"
+    def _charges_of(
+        self, limit: Limit, subject: Subject, cost: int, hard: bool, unless: tuple[int, ...] = ()
+    ) -> tuple[Charge, ...]:
+        """The counter of *limit* for one subject, and that of its site; always the same, so it is worked out once."""
+        finding = dataclasses.replace(limit.finding, action="log") if subject.nobody else limit.finding
+        hard = hard and finding.action != "log"
         name = named(limit.name, hard=hard)
-        key = self._keys.counter(name, f"{kind} {subject}")
-        own = Charge(limit, Counter(key, limit.rate, cost, not hard), finding)
-        if not (by_address and site):
+        key = self._keys.counter(name, f"{subject.kind} {subject.text}")
+        own = Charge(limit, Counter(key, limit.rate, cost, not hard, unless), finding)
+        if not subject.site:
             return (own,)
         rate = site_rate(limit.rate, SITE_TIMES)
-        counter = Counter(self._keys.counter(name, f"site {site}"), rate, cost, not hard)
+        counter = Counter(self._keys.counter(name, f"site {subject.site}"), rate, cost, not hard, unless)
         return own, Charge(limit._replace(rate=rate, policy=""), counter, finding)
 
-    def _subject(self, rule: Rule, request: Request, who: Who) -> tuple[str, str]:
+    def _subject(self, rule: Rule, request: Request, who: Who) -> Subject:
         """What *rule* counts by; the client's address where the request has nothing else, so that it is never empty."""
         if rule.key == "global":
-            return "global", ""
+            return Subject("global", "")
         if rule.key == "identity" and who.credential:
-            return "identity", who.credential
+            return Subject("identity", who.credential)
         if rule.key == "header" and (value := request.header(rule.header)):
-            return "header", value
-        return "ip", who.client
+            return Subject("header", value)
+        return Subject("ip", who.client, who.site, who.nobody)
 
 
 def site_rate(rate: Rate, times: int) -> Rate:

@@ -11,15 +11,17 @@ from bsguard.seclang import operators, updates
 from bsguard.seclang.macros import constant, read_template
 from bsguard.seclang.model import Marker, Rule
 from bsguard.seclang.patterns import compile_pattern
+from bsguard.seclang.prefilter.needles import PART_OF
 from bsguard.seclang.transforms import TRANSFORMS
 from bsguard.seclang.variables import read_updates
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from bsguard.seclang.macros import Template
     from bsguard.seclang.model import Control, Link, Program, Variable
     from bsguard.seclang.operators import Captures
+    from bsguard.seclang.prefilter import Prefilter
     from bsguard.seclang.transaction import Entry, Transaction
 
 PHASES: Final = (1, 2, 3, 4, 5)
@@ -37,6 +39,8 @@ class Target:
     pattern: Callable[[bytes], object] | None = None
     counted: bool = False
     skips: Callable[[bytes], bool] | None = None
+    #: Part of the request that the prefilter counts the variable to, "" if none.
+    part: str = ""
 
     def select(self, transaction: Transaction) -> list[Entry]:
         """The entries to look at; of a counted target, one with the number."""
@@ -74,6 +78,8 @@ class Runnable:
     argument: Template
     negated: bool
     transformations: tuple[Callable[[bytes], bytes], ...]
+    #: Their names.
+    chain: frozenset[str]
     multi_match: bool
     capture: bool
     setters: tuple[Setter, ...]
@@ -94,6 +100,8 @@ class Step:
     data: Template
     #: Position in the phase to go on at after a match, None for the next.
     jump: int | None = None
+    #: Bit that the prefilter must have found, 0 if the rule is always run.
+    needle: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +109,9 @@ class Plan:
     """A program, ready to run: the steps of each phase in order."""
 
     phases: dict[int, tuple[Step, ...]] = field(default_factory=dict)
+    #: What TX holds before the first rule runs.
+    initial: Mapping[bytes, bytes] = field(default_factory=dict)
+    prefilter: Prefilter | None = None
 
 
 class Machine:
@@ -118,17 +129,21 @@ def _built(name: str, argument: bytes) -> Callable[[bytes], Captures | None]:
     return operators.build(name, argument)
 
 
-def compile_program(program: Program) -> Plan:
+def compile_program(
+    program: Program, initial: Mapping[bytes, bytes] | None = None, prefilter: Prefilter | None = None
+) -> Plan:
     """Make a plan of *program*."""
+    bits = prefilter.bits if prefilter is not None else {}
     phases = {}
     for phase in PHASES:
         items = [item for item in program.items if isinstance(item, Marker) or item.phase == phase]
         steps: list[Step] = []
         for index, item in enumerate(items):
             if isinstance(item, Rule):
-                steps.append(_step(item, _jump(item, index, items, len(steps)), program))
+                jump = _jump(item, index, items, len(steps))
+                steps.append(build_step(item, jump, program, bits.get(item.id, 0)))
         phases[phase] = tuple(steps)
-    return Plan(phases)
+    return Plan(phases, initial or {}, prefilter)
 
 
 def _jump(rule: Rule, index: int, items: list[Rule | Marker], position: int) -> int | None:
@@ -149,9 +164,10 @@ def _jump(rule: Rule, index: int, items: list[Rule | Marker], position: int) -> 
     return place
 
 
-def _step(rule: Rule, jump: int | None, program: Program) -> Step:
+def build_step(rule: Rule, jump: int | None, program: Program, needle: int = 0) -> Step:
+    """Make *rule* ready to run."""
     links = tuple(_runnable(link, program) for link in rule.links)
-    return Step(rule, links, read_template(rule.message), read_template(rule.data), jump)
+    return Step(rule, links, read_template(rule.message), read_template(rule.data), jump, needle)
 
 
 def _runnable(link: Link, program: Program) -> Runnable:
@@ -174,6 +190,7 @@ def _runnable(link: Link, program: Program) -> Runnable:
         argument=argument,
         negated=negated,
         transformations=tuple(TRANSFORMS[one] for one in link.transformations),
+        chain=frozenset(link.transformations),
         multi_match=link.multi_match,
         capture=link.capture,
         setters=tuple(
@@ -203,6 +220,7 @@ def resolve_targets(variables: Iterable[Variable]) -> tuple[Target, ...]:
                 compile_pattern(f"(?i){variable.key}").search if variable.is_pattern else None,
                 variable.counted,
                 _any(tests) if tests else None,
+                "" if variable.counted else PART_OF.get(variable.name, ""),
             )
         )
     return tuple(found)

@@ -28,7 +28,7 @@ class Engine:
     def __init__(self, plan: Plan, options: Options, request: Request, limits: Limits) -> None:
         self.plan = plan
         self.options = options
-        self.transaction = Transaction(request, limits, {})
+        self.transaction = Transaction(request, limits, plan.initial)
         self.transaction.request_body = options.request_body
         self.machine = Machine(options.engine, response_body=options.response_body)
         self.matches: list[Match] = []
@@ -80,17 +80,21 @@ class Engine:
         steps = self.plan.phases[number]
         index, end = 0, len(steps)
         removed = self.transaction.removed
+        prefilter = self.plan.prefilter
+        possible = prefilter.candidates(self.transaction) if prefilter is not None else 0
         while index < end:
             step = steps[index]
             index += 1
-            if step.rule.id in removed or not self._matches(step):
+            if step.needle and not step.needle & possible:
+                continue
+            if step.rule.id in removed or not self.fires(step):
                 continue
             if step.jump is not None:
                 index = step.jump
             if self._decides(step.rule, number) or self.machine.engine == "Off":
                 return
 
-    def _matches(self, step: Step) -> bool:
+    def fires(self, step: Step) -> bool:
         """Whether every link of the rule matches; reports it if it does."""
         transaction = self.transaction
         transaction.matched = []
@@ -124,8 +128,10 @@ class Engine:
         match = link.bound(transaction)
         matched = False
         for target in link.targets:
+            seen = transaction.seen.get(target.part)
+            idle = seen is not None and link.chain <= seen.idle
             for key, value in self._selected(rule, target):
-                for transformed in _transformed(link, value):
+                for transformed in (value,) if idle else _transformed(link, value):
                     captures = match(transformed)
                     if (captures is None) != link.negated:
                         continue

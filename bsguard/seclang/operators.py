@@ -70,6 +70,11 @@ def _from_hex(digits: bytes) -> bytes:
         raise Mistake("between two | an even number of hexadecimal digits is expected") from None
 
 
+def phrases_of(name: str, argument: bytes, folder: str) -> list[bytes]:
+    """What ``@pm`` or ``@pmFromFile`` looks for."""
+    return _phrases(argument) if name == "pm" else _lines(argument, folder)
+
+
 def _pm(argument: bytes, _: str) -> Callable[[bytes], Captures | None]:
     return _find_phrases(_phrases(argument))
 
@@ -78,8 +83,8 @@ def _pm_from_file(argument: bytes, folder: str) -> Callable[[bytes], Captures | 
     return _find_phrases(_lines(argument, folder))
 
 
-def _find_phrases(phrases: Iterable[bytes]) -> Callable[[bytes], Captures | None]:
-    pattern = phrases_pattern(list(phrases))
+def _find_phrases(phrases: list[bytes]) -> Callable[[bytes], Captures | None]:
+    pattern = phrases_pattern(phrases)
     if pattern is None:
         raise Mistake("at least one phrase is expected")
     search = pattern.search
@@ -167,7 +172,8 @@ def _ip_match_from_file(argument: bytes, folder: str) -> Callable[[bytes], Captu
     return _networks(line.decode("ascii", "replace") for line in _lines(argument, folder))
 
 
-def _validate_byte_range(argument: bytes, _: str) -> Callable[[bytes], Captures | None]:
+def allowed_bytes(argument: bytes) -> bytes:
+    """The bytes that ``@validateByteRange`` allows."""
     allowed: set[int] = set()
     for part in filter(None, argument.replace(b" ", b"").split(b",")):
         first, _dash, last = part.partition(b"-")
@@ -177,8 +183,12 @@ def _validate_byte_range(argument: bytes, _: str) -> Callable[[bytes], Captures 
         if not low <= high <= 255:
             raise Mistake(f"{low}-{high} is no range of bytes")
         allowed.update(range(low, high + 1))
-    allowed_bytes = bytes(sorted(allowed))
-    return lambda value: _HIT if value.translate(None, allowed_bytes) else None
+    return bytes(sorted(allowed))
+
+
+def _validate_byte_range(argument: bytes, _: str) -> Callable[[bytes], Captures | None]:
+    allowed = allowed_bytes(argument)
+    return lambda value: _HIT if value.translate(None, allowed) else None
 
 
 def _validate_utf8(_: bytes, __: str) -> Callable[[bytes], Captures | None]:

@@ -8,7 +8,6 @@ back-references). Both read bytes, and letters are ASCII in both, as in PCRE's d
 from __future__ import annotations
 
 import re
-import warnings
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
@@ -100,10 +99,8 @@ def with_re(source: bytes) -> Pattern:
         source = b"(?%s)" % letters + source.replace(b"(?%s)" % letters, b"", 1)
     source = _ESCAPED.sub(lambda found: rb"\Z" if found[0] == rb"\z" else found[0], source)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            return re.compile(source, flags)
-    except (re.error, OverflowError, RecursionError, Warning) as error:
+        return re.compile(source, flags)
+    except (re.error, OverflowError, RecursionError) as error:
         raise Mistake(f"the regular expression cannot be used: {error}") from None
 
 

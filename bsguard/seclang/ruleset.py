@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bsguard.seclang import parser
+from bsguard.seclang import prefilter as prefilters
 from bsguard.seclang.bodies import Limits
 from bsguard.seclang.compiler import compile_program
 from bsguard.seclang.engine import Engine
+from bsguard.seclang.folding import fold
 from bsguard.seclang.request import Request, Response
 
 if TYPE_CHECKING:
@@ -15,17 +17,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bsguard.seclang.model import Program
+    from bsguard.seclang.prefilter.scanners import Tier
     from bsguard.seclang.request import Inspection
 
 
 class RuleSet:
     """Rules, ready to judge requests. Immutable; one object serves all threads."""
 
-    def __init__(self, program: Program, *, limits: Limits | None = None) -> None:
+    def __init__(self, program: Program, *, limits: Limits | None = None, tier: Tier | None = None) -> None:
         #: The rules as data.
         self.program = program
         self.limits = limits or Limits()
-        self._plan = compile_program(program)
+        folded = fold(program)
+        prefilter = prefilters.build(folded.program.rules, tier)
+        self._plan = compile_program(folded.program, folded.initial, prefilter)
 
     @classmethod
     def load(cls, paths: Iterable[str | Path], *, limits: Limits | None = None) -> RuleSet:

@@ -32,7 +32,7 @@ _GRAMMAR: Final = (
     r"q\)*&\(*(?:t|e|v$|1$|n[&oO].|\(?[1nvs]\))",
     r"n\)*&\(*(?:f\([^)]|E[^n]|e(?![nst1])|1[cdB]|s[oO][st])|n\)+&\(*[1vs]",
     # Another statement.
-    r"[1qsve]\)*;+\(*(?:[EDW].|T(?:nn|n?[(sv1]|v|f))|n\)*;+(?:T(?:nn|n?\(|v|f)|E[f(1v])|.{0,6};.{0,5}W",
+    r"[1qsve]\)*;+\(*(?:[EDW].|T(?:n[n.]|n?[(sv1]|v|f))|n\)*;+(?:T(?:nn|n?\(|v|f)|E[f(1v])|.{0,6};.{0,5}W",
     r"[1qsven]?\)*W[st1(]|qT(?:v|n[.(])|qE[1sv][;DT]|Tnv|T\(v|[1q][()]+E",
     # The rest of the program's statement commented out.
     r"[1ve]\)*;*[cdm]|q\)*;*[cm]|nm|[1sve]\)+[cm]|[1vs][&oO][1vse]\)+[cm]|1k[ne][cm]",
@@ -60,9 +60,10 @@ _SIGNAL: Final = re.compile(
     + rb")\b"
 )
 
+#: A string up to its end. In standard SQL a backslash is a character like any other; in MySQL it escapes the next.
 _TAILS: Final = (
-    (b"'", re.compile(rb"(?:[^'\\]++|\\.|'')*+'", re.DOTALL)),
-    (b'"', re.compile(rb'(?:[^"\\]++|\\.|"")*+"', re.DOTALL)),
+    (b"'", re.compile(rb"(?:[^'\\]++|\\.|'')*+'", re.DOTALL), re.compile(rb"(?:[^']++|'')*+'")),
+    (b'"', re.compile(rb'(?:[^"\\]++|\\.|"")*+"', re.DOTALL), re.compile(rb'(?:[^"]++|"")*+"')),
 )
 
 
@@ -80,6 +81,11 @@ def detect_sqli(value: bytes) -> bytes | None:
 def _starts(value: bytes) -> Iterator[tuple[int, bytes]]:
     """Where the statement goes on after *value* has closed the string that it stands in, and which that is."""
     yield 0, b""
-    for quote, tail in _TAILS:
-        if quote in value and (match := tail.match(value)):
+    for quote, escaping, standard in _TAILS:
+        if quote not in value:
+            continue
+        escaped = escaping.match(value)
+        if escaped:
+            yield escaped.end(), quote
+        if b"\\" in value and (match := standard.match(value)) and (not escaped or match.end() != escaped.end()):
             yield match.end(), quote

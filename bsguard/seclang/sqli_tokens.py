@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 _TOKEN: Final = re.compile(
     rb"""
     (?P<space>[\x00-\x20\x7f\xa0]++)
-    |(?P<string>(?:[nNxXbBeE]|[uU]&)?'(?:[^'\\]++|\\.|'')*+(?:'|(?P<single>\\?\Z))
+    |(?P<string>(?:[nNeE]|[uU]&)?'(?:[^'\\]++|\\.|'')*+(?:'|(?P<single>\\?\Z))
+        |(?:[xX]'[0-9a-fA-F]*+|[bB]'[01]*+)'
         |"(?:[^"\\]++|\\.|"")*+(?:"|(?P<double>\\?\Z))
         |[nN]?[qQ]'(?:\(.*?(?:\)'|\Z)|\[.*?(?:\]'|\Z)|\{.*?(?:\}'|\Z)|<.*?(?:>'|\Z))
         |\$\$.*?(?:\$\$|\Z))
@@ -39,6 +40,7 @@ _CALLED: Final = re.compile(rb"[\x00-\x20\x7f\xa0]*+\([\x00-\x20\x7f\xa0]*+\)")
 #: Nothing but what ends a statement: what an attacker writes behind ``--``.
 _BARE: Final = re.compile(rb"--[\s;+#-]*+\Z")
 
+_KNOWN: Final = FUNCTIONS | NILADIC | WORDS.keys()
 _LETTERS: Final = {"number": "1", "quoted": "n", "variable": "v", "logic": "&", "operator": "o"}
 
 Token = tuple[str, bytes]
@@ -55,7 +57,7 @@ def tokens(value: bytes, position: int, quote: bytes) -> Iterator[Token]:
             continue
         if kind == "word":
             word = match[0].lower()
-            yield _word(word, value, match.end()), word
+            yield _word(word, value, match.end()) if word in _KNOWN else "n", word
         elif kind == "string" or kind == "single" or kind == "double":
             opened = (match["single"] is not None and quote != b'"') or (match["double"] is not None and quote != b"'")
             yield ("t" if opened else "s"), b""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from bsguard.seclang.macros import Template
+    from bsguard.seclang.prefilter import Seen
     from bsguard.seclang.request import Request, Response
 
 #: Key and value.
@@ -52,6 +53,7 @@ class Transaction:
         "removed",
         "request",
         "request_body",
+        "seen",
         "stores",
         "values",
     )
@@ -67,6 +69,8 @@ class Transaction:
         self.removed: set[int] = set()
         #: Targets taken away by ``ctl:ruleRemoveTarget…``: ids, name of the collection, test of the key.
         self.exclusions: list[tuple[frozenset[int], str, Callable[[bytes], bool]]] = []
+        #: What the prefilter has found, by part of the request.
+        self.seen: dict[str, Seen] = {}
         self.body_forced = False
         #: Whether bodies are looked at, as ``ctl:requestBodyAccess`` may change.
         self.request_body = True

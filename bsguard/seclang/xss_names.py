@@ -7,7 +7,7 @@ from typing import Final
 
 #: Elements that run code, load documents or change what others load; ``svg…`` and ``xsl…`` come on top.
 ELEMENTS: Final = frozenset(
-    b"applet base bgsound comment embed frame frameset handler iframe import isindex layer link listener meta noscript "
+    b"applet base bgsound comment embed frame frameset handler iframe import isindex link listener meta noscript "
     b"object portal script style template vmlframe xml xss".split()
 )
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     P = ParamSpec("P")
     T = TypeVar("T")
 
-#: Size of the LMDB file. Full tables take 40 MiB; the rest is for the copies that LMDB writes.
+#: Size of the LMDB file. Full tables take 48 MiB; the rest is for the copies that LMDB writes.
 MAP_BYTES: Final = 64 * 1024 * 1024
 
 _SETTING: Final = "RATELIMIT_STORAGE_URI"
@@ -127,14 +127,14 @@ class SharedStorage(Storage, MovingWindowSupport, SlidingWindowCounterSupport):
         left = left_us / _SECOND_US
         return previous, left if previous else 0.0, current, left + expiry
 
-    def clear_sliding_window(self, key: str, expiry: int) -> None:
-        """Forget the sliding window counter of *key*."""
-        self._step(windows.forget_sliding, key, expiry * _SECOND_US)
+    def clear_sliding_window(self, key: str, expiry: int) -> None:  # noqa: ARG002
+        """Forget the sliding window counter of *key*, which holds its *expiry* already."""
+        self._step(windows.forget_sliding, key)
 
     # All of them
 
     def clear(self, key: str) -> None:
-        """Forget the fixed and the moving window of *key*."""
+        """Forget all windows of *key*: older releases of `limits` clear sliding window counters with this, too."""
         self._step(windows.forget, key)
 
     def reset(self) -> int | None:

@@ -18,6 +18,7 @@ import lmdb
 
 from bsguard.core.errors import StateUnusable
 from bsguard.core.fork import idle_at_fork, in_each_child
+from bsguard.stores.folder import open_folder
 from bsguard.stores.sqlite import LOOK_SECONDS, lock_within
 
 if TYPE_CHECKING:
@@ -105,6 +106,7 @@ class LMDBFile:
         if self._inherited is not None:
             self._inherited.close()  # a process cannot open what it has open, and this one has its parent's
             self._inherited = None
+        open_folder(self.path.parent)  # it may have been deleted since, and made again by somebody else
         try:
             with self._guard.open("a+") as guard:
                 lock_within(guard)
@@ -165,9 +167,10 @@ class LMDBFile:
 
     def _still_there(self) -> bool:
         try:
-            return self.path.stat().st_ino == self._inode
+            facts = self.path.stat()
         except OSError:
             return False
+        return facts.st_ino == self._inode and facts.st_size == self._map_bytes
 
     def _close(self) -> None:
         if self._environment is not None:

@@ -8,12 +8,12 @@ does not answer, a full disk) is an event, and the fallback serves until then.
 from __future__ import annotations
 
 import hashlib
-import itertools
 import logging
 import os
 import secrets
 import shutil
-from contextlib import suppress
+import stat
+import time
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -46,10 +46,11 @@ SETTING: Final = "BSGUARD_STORE"
 #: A file system in memory, where there is one.
 SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108
 
-#: Names the state directory that a folder in memory belongs to.
-_OWNER: Final = "state_dir.txt"
-#: Folders in memory that are looked at when one is made.
-_SWEPT_MAX: Final = 64
+#: How long a table in memory stays after its state directory was deleted.
+STALE_SECONDS: Final = 7 * 86_400
+
+#: Beside a table in memory: the path of its state directory.
+_OWNER: Final = "table.owner"
 
 _SCRATCH: Final = Rate.of(10, 60)
 
@@ -167,11 +168,9 @@ def _place(folder: Path) -> Path:
         system = os.statvfs(SHARED_MEMORY)
         if system.f_bavail * system.f_frsize < MAP_BYTES and not (place / FILE).exists():
             return folder
-        new = not place.exists()
         open_folder(place, setting=SETTING)
-        if new:
-            (place / _OWNER).write_text(str(folder))
-            _sweep(place)
+        (place / _OWNER).write_bytes(bytes(folder.resolve()))
+        _sweep()
         return place
     except OSError:  # there is no such file system here
         return folder
@@ -180,10 +179,21 @@ def _place(folder: Path) -> Path:
         return folder
 
 
-def _sweep(mine: Path) -> None:
-    """Remove folders in memory whose state directories are gone: tests leave one behind for each application."""
-    others = SHARED_MEMORY.glob(f"bsguard-{os.geteuid()}-*")
-    for other in itertools.islice((other for other in others if other != mine), _SWEPT_MAX):
-        with suppress(OSError):
-            if not Path((other / _OWNER).read_text()).exists():
-                shutil.rmtree(other, ignore_errors=True)
+def _sweep() -> None:
+    """Give back the memory of tables whose state directory is gone, such as that of a release long replaced.
+
+    Another container may share the memory and not the directory, so a table that was used lately stays.
+    """
+    from bsguard.stores.local import FILE
+
+    for place in SHARED_MEMORY.glob(f"bsguard-{os.geteuid()}-*"):
+        try:
+            facts = place.lstat()
+            if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.geteuid():
+                continue
+            owner = Path(os.fsdecode((place / _OWNER).read_bytes()))
+            used = max(facts.st_mtime, (place / FILE).stat().st_mtime) if (place / FILE).exists() else facts.st_mtime
+            if not owner.exists() and time.time() - used > STALE_SECONDS:
+                shutil.rmtree(place, ignore_errors=True)
+        except OSError:
+            continue

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from bsguard.core.errors import StateUnusable
+from bsguard.stores.folder import open_folder
 from bsguard.stores.sqlite import BUSY_MS_MAX, LOOK_SECONDS, SQLiteFile, lock_within
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class RowFile:
             self._looked = now
             if _inode(self.path) != self._inode:
                 self._file.close()
+                open_folder(self.path.parent)  # it may have been deleted too, and made again by somebody else
         connection = self._file.connection()
         if connection is not self._seen:
             self._seen, self._inode = connection, _inode(self.path)

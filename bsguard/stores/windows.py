@@ -118,7 +118,7 @@ def fixed(buckets: Buckets, now_us: int, key: str) -> tuple[int, int]:
 def take_sliding(buckets: Buckets, now_us: int, key: str, limit: int, period_us: int, amount: int) -> bool:
     """Count *amount* in the sliding counter of *key* if *limit* allows it."""
     period_us = min(period_us, COUNT_MAX)
-    slot = _Slot(buckets, COUNTS, f"sliding\0{period_us}\0{key}")
+    slot = _Slot(buckets, COUNTS, f"sliding\0{key}")
     previous, current = _both(slot.entry, now_us, period_us)
     seen_us = period_us - now_us % period_us
     if previous * seen_us // period_us + current + amount > min(limit, COUNT_MAX):
@@ -132,7 +132,7 @@ def take_sliding(buckets: Buckets, now_us: int, key: str, limit: int, period_us:
 def sliding(buckets: Buckets, now_us: int, key: str, period_us: int) -> tuple[int, int, int]:
     """The counts of the window before and of this one, and how long this one lasts yet."""
     period_us = min(period_us, COUNT_MAX)
-    entry = _Slot(buckets, COUNTS, f"sliding\0{period_us}\0{key}").entry
+    entry = _Slot(buckets, COUNTS, f"sliding\0{key}").entry
     return *_both(entry, now_us, period_us), period_us - now_us % period_us
 
 
@@ -231,14 +231,15 @@ def _make_room(buckets: Buckets, place: bytes) -> None:
 
 
 def forget(buckets: Buckets, _now_us: int, key: str) -> None:
-    """Forget the fixed and the moving window of *key*."""
+    """Forget all windows of *key*."""
     _Slot(buckets, COUNTS, f"fixed\0{key}").remove()
+    _Slot(buckets, COUNTS, f"sliding\0{key}").remove()
     _Slot(buckets, MOVING, key).remove()
 
 
-def forget_sliding(buckets: Buckets, _now_us: int, key: str, period_us: int) -> None:
+def forget_sliding(buckets: Buckets, _now_us: int, key: str) -> None:
     """Forget the sliding counter of *key*."""
-    _Slot(buckets, COUNTS, f"sliding\0{min(period_us, COUNT_MAX)}\0{key}").remove()
+    _Slot(buckets, COUNTS, f"sliding\0{key}").remove()
 
 
 class _Slot:

@@ -1,4 +1,4 @@
-"""Every style and explode of every place, as the specification's table of styles has them, and what is no value."""
+"""Every style and explode of every place, as the specification has them in its table, and what is no value."""
 
 from __future__ import annotations
 

@@ -141,6 +141,16 @@ def test_a_flood_of_keys_never_pushes_out_the_busy(one_bucket: Buckets) -> None:
     assert {len(bucket) for bucket in one_bucket.letter(MOVING.letter)} == {MOVING.ways * 32}
 
 
+def test_bytes_that_look_like_a_tag_are_none() -> None:
+    tag = b"tag of 8"
+    other = b"the tag of 8 is in this slot, no"
+    assert len(other) == 32
+
+    assert windows._position(other, tag) == -1
+    assert windows._position(other + tag + bytes(24), tag) == 32
+    assert windows._position(tag + bytes(24) + other, tag) == 0
+
+
 def test_what_has_expired_goes_first(one_bucket: Buckets) -> None:
     windows.add(one_bucket, NOW, "expired", SECOND, 1_000)
     for number in range(COUNTS.ways):
@@ -149,13 +159,14 @@ def test_what_has_expired_goes_first(one_bucket: Buckets) -> None:
     assert [windows.fixed(one_bucket, NOW, f"key {number}")[0] for number in range(COUNTS.ways)] == [1] * COUNTS.ways
 
 
-def test_a_window_before_keeps_a_sliding_counter_in_the_table(one_bucket: Buckets) -> None:
+def test_the_window_before_keeps_a_sliding_counter_in_the_table(one_bucket: Buckets) -> None:
     start = NOW - NOW % MINUTE
-    assert windows.take_sliding(one_bucket, start, "busy", 10, MINUTE, 10)
+    assert windows.take_sliding(one_bucket, start, "busy", 20, MINUTE, 10)
+    assert windows.take_sliding(one_bucket, start + MINUTE, "busy", 20, MINUTE, 1)
     for number in range(500):
-        windows.take_sliding(one_bucket, start + MINUTE, f"flood {number}", 10, MINUTE, 1)
+        windows.take_sliding(one_bucket, start + MINUTE, f"flood {number}", 20, MINUTE, 2)
 
-    assert windows.sliding(one_bucket, start + MINUTE, "busy", MINUTE)[:2] == (10, 0)
+    assert windows.sliding(one_bucket, start + MINUTE, "busy", MINUTE)[:2] == (10, 1)
 
 
 @given(back=st.integers(1, 10 * MINUTE))
@@ -173,6 +184,9 @@ def test_a_clock_that_is_set_back_holds_nobody_longer_than_a_window(back: int) -
     assert not windows.take_moving(buckets, now, "key", 2, MINUTE, 1)
     assert not windows.take_sliding(buckets, now, "key", 2, MINUTE, 1)
     assert windows.moving(buckets, now, "key", MINUTE)[0] <= now
+    assert windows.take_moving(buckets, now, "key", 3, MINUTE, 1)
+    assert windows.moving(buckets, now + MINUTE, "key", MINUTE)[1] == 3
+    assert windows.moving(buckets, now + MINUTE + 1, "key", MINUTE)[1] == 0
 
 
 HUGE = st.sampled_from([0, 1, 1 << 40, 1 << 62, 1 << 64, 1 << 80])

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 PROCESSES = 4
 CALLS = 12_000
 KILLS = 100
-KILLS_SHORT = 10
+KILLS_SHORT = 5
 
 
 @pytest.fixture(params=SHARED)
@@ -71,7 +71,7 @@ def test_a_worker_killed_in_mid_write_leaves_no_lock_and_loses_no_ban(kind: str,
     kill_in_mid_write(kind, place, KILLS_SHORT)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["sqlite", "local"])
 def test_a_hundred_workers_killed_in_mid_write(kind: str, place: str) -> None:
     kill_in_mid_write(kind, place, KILLS)

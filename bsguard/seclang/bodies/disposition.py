@@ -19,6 +19,8 @@ class Disposition:
 
 _FORM_DATA: Final = re.compile(rb"(?i)\s*form-data\s*(?:;|\Z)")
 _PARAMETER: Final = re.compile(rb""";\s*+([^\s=;"]++)\s*+=\s*+("(?:[^"\\]++|\\.)*+"?|'[^']*+'?|[^;]*+)""", re.DOTALL)
+#: RFC 9110 §5.6.2, without the apostrophe.
+_TOKEN: Final = re.compile(rb"[!#$%&*+\-.^_`|~0-9A-Za-z]*+[ \t]*")
 _ESCAPED: Final = re.compile(rb'\\(["\\])')
 
 
@@ -37,7 +39,7 @@ def disposition(value: bytes) -> Disposition:
             name, raw = parameter.groups()
             text, properly = _unquoted(raw)
             if not properly:
-                flags.add("INVALID_QUOTING")
+                flags |= {"INVALID_QUOTING", "INVALID_PART"}  # readers take different names from it
             base, star, _ = name.lower().partition(b"*")
             if base not in found or star:
                 flags.add("INVALID_PART")
@@ -53,4 +55,4 @@ def _unquoted(raw: bytes) -> tuple[bytes, bool]:
         return _ESCAPED.sub(rb"\1", raw[1:-1] if closed else raw[1:]), closed
     if raw.startswith(b"'"):
         return raw.strip(b"'"), False
-    return raw.rstrip(), b'"' not in raw and b"'" not in raw
+    return raw.rstrip(), _TOKEN.fullmatch(raw) is not None

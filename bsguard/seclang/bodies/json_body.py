@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from bsguard.seclang.bodies.model import Arguments, LimitPassed, ParsedBody, passed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from bsguard.seclang.bodies.model import Limits
 
@@ -36,7 +36,7 @@ def parse_json(body: bytes, limits: Limits) -> ParsedBody:
         except (ValueError, RecursionError):
             _read_until_error(text, arguments, limits.depth_max)
         else:
-            _read_leaves(root, arguments, limits.depth_max)
+            _read_leaves(root, arguments, limits.depth_max, str.encode if "\\u" not in text else _encoded)
     except LimitPassed as problem:
         limit = limit or problem.limit
     except _Broken as problem:
@@ -72,7 +72,12 @@ _DECODER: Final = json.JSONDecoder(
 _WORDS: Final = {True: b"true", False: b"false", None: b""}
 
 
-def _read_leaves(root: Any, arguments: Arguments, depth_max: int) -> None:
+def _encoded(text: str) -> bytes:
+    """UTF-8, with a question mark for what escapes can write and UTF-8 cannot: half of a surrogate pair."""
+    return text.encode("utf-8", "replace")
+
+
+def _read_leaves(root: Any, arguments: Arguments, depth_max: int, encode: Callable[[str], bytes] = _encoded) -> None:
     """Add every leaf. Keeps its own stack, for Python's is the app's to use up."""
     add = arguments.add
     stack: list[tuple[str, Iterator[_Member]]] = []  # the containers around the one that is being read
@@ -83,7 +88,7 @@ def _read_leaves(root: Any, arguments: Arguments, depth_max: int) -> None:
             name = prefix + (key or _EMPTY_KEY)
             kind = type(value)
             if kind is str:
-                add(name.encode("utf-8", "replace"), value.encode("utf-8", "replace"))
+                add(encode(name), encode(value))
             elif kind is list or kind is tuple:
                 if len(stack) >= depth_max:
                     raise LimitPassed("depth_max")
@@ -94,7 +99,7 @@ def _read_leaves(root: Any, arguments: Arguments, depth_max: int) -> None:
                 members = zip(map(str, count()), value, strict=False) if is_array else iter(value)
                 break
             else:
-                add(name.encode("utf-8", "replace"), _WORDS[value])
+                add(encode(name), _WORDS[value])
         else:
             if not stack:
                 return
@@ -153,7 +158,7 @@ def _read_until_error(text: str, arguments: Arguments, depth_max: int) -> None:
             if symbol in ("]", "}"):
                 del prefixes[-1], indices[-1]
             else:
-                arguments.add(name.encode("utf-8", "replace"), _scalar(token))
+                arguments.add(_encoded(name), _scalar(token))
             wanted = "nothing" if not indices else ", or ]" if indices[-1] >= 0 else ", or }"
     if wanted != "nothing" or text[position:].strip(" \t\n\r"):
         raise _Broken("not valid JSON")
@@ -162,6 +167,6 @@ def _read_until_error(text: str, arguments: Arguments, depth_max: int) -> None:
 def _scalar(token: re.Match[str]) -> bytes:
     if token["text"]:
         text: str = json.loads(token["text"])
-        return text.encode("utf-8", "replace")
+        return _encoded(text)
     word: str = token["number"] or token["word"]
     return b"" if word == "null" else word.encode()

@@ -12,9 +12,9 @@ Pairs = tuple[tuple[bytes, bytes], ...]
 class Limits:
     """How much of a body is read into variables. Reading ends at the first that is passed; ``ParsedBody`` says which.
 
-    Files in multipart bodies do not count against ``body_bytes_max``. ModSecurity's limits for comparison: 128 KiB
-    without files, 1,000 arguments, JSON 10,000 deep. ``names_bytes_max`` counts the names of JSON's arrays and objects
-    too, since what is nested deep makes every name long.
+    What multipart bodies hold in files does not count against ``body_bytes_max``. ``names_bytes_max`` counts the names
+    of JSON's arrays and objects too, since what is nested deep makes every name long. ModSecurity's limits for
+    comparison: 128 KiB without files, 1,000 arguments, JSON 10,000 deep.
     """
 
     body_bytes_max: int = 131_072
@@ -60,29 +60,34 @@ class LimitPassed(Exception):
 
 
 class Arguments:
-    """Arguments as they are read, each checked against the limits."""
+    """Arguments as they are read, each held against the limits."""
 
-    __slots__ = ("_limits", "_names_room", "pairs")
+    __slots__ = ("_arguments_max", "_name_bytes_max", "_names_room", "pairs")
 
     def __init__(self, limits: Limits) -> None:
         self.pairs: list[tuple[bytes, bytes]] = []
-        self._limits = limits
+        self._arguments_max = limits.arguments_max
+        self._name_bytes_max = limits.name_bytes_max
         self._names_room = limits.names_bytes_max
 
     def add(self, name: bytes, value: bytes) -> None:
         """Keep one; raises :class:`LimitPassed` in its stead."""
-        self.count_name(len(name))
-        if len(self.pairs) >= self._limits.arguments_max:
-            raise LimitPassed("arguments_max")
-        self.pairs.append((name, value))
+        pairs = self.pairs
+        self._names_room -= len(name)
+        if len(name) > self._name_bytes_max or self._names_room < 0 or len(pairs) >= self._arguments_max:
+            raise self._passed(len(name))
+        pairs.append((name, value))
 
     def count_name(self, length: int) -> None:
-        """Hold a name of that length against the limits."""
+        """Hold a name that is no argument's against the limits."""
         self._names_room -= length
-        if length > self._limits.name_bytes_max:
-            raise LimitPassed("name_bytes_max")
-        if self._names_room < 0:
-            raise LimitPassed("names_bytes_max")
+        if length > self._name_bytes_max or self._names_room < 0:
+            raise self._passed(length)
+
+    def _passed(self, length: int) -> LimitPassed:
+        if length > self._name_bytes_max:
+            return LimitPassed("name_bytes_max")
+        return LimitPassed("names_bytes_max" if self._names_room < 0 else "arguments_max")
 
 
 def passed(limit: str) -> str:

@@ -157,6 +157,7 @@ class _Form:
 
     def _part(self, part: bytes) -> None:
         lines, content = self._header_lines(part)
+        self._spend(len(part) - len(content))
         dispositions: list[bytes] = []
         for line in lines:
             header = _HEADER.fullmatch(line)
@@ -184,9 +185,12 @@ class _Form:
     def _fields(self, names: list[bytes], content: bytes) -> None:
         for name in names:
             self.arguments.add(name, content[: self._room])
-            self._room -= len(content)
-            if self._room < 0:
-                raise LimitPassed("body_bytes_max")
+            self._spend(len(content))
+
+    def _spend(self, length: int) -> None:
+        self._room -= length
+        if self._room < 0:
+            raise LimitPassed("body_bytes_max")
 
     def _header_lines(self, part: bytes) -> tuple[list[bytes], bytes]:
         """The header lines of a part, unfolded, and its content."""

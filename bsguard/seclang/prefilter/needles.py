@@ -1,0 +1,130 @@
+"""What a rule's first link needs to see in a request before it can match: patterns, where, after which transformations.
+
+A rule has a needle only if no match is possible without it. Whatever is uncertain (negations, counts, empty matches,
+macros, TX) has none, and such rules are always run.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from bsguard.seclang.macros import constant, read_template
+from bsguard.seclang.operators import allowed_bytes, phrases_of
+from bsguard.seclang.patterns import compile_pattern, translate
+
+if TYPE_CHECKING:
+    from bsguard.seclang.model import Link, Operator, Rule
+
+#: Variables that are scanned, by the part of the exchange that they come from.
+PARTS: Final = {
+    "arguments": [
+        "ARGS",
+        "ARGS_NAMES",
+        "ARGS_GET",
+        "ARGS_GET_NAMES",
+        "ARGS_POST",
+        "ARGS_POST_NAMES",
+        "REQUEST_COOKIES",
+        "REQUEST_COOKIES_NAMES",
+        "XML",
+        "FILES",
+        "FILES_NAMES",
+        "MULTIPART_FILENAME",
+        "MULTIPART_NAME",
+        "MULTIPART_PART_HEADERS",
+    ],
+    "headers": ["REQUEST_HEADERS", "REQUEST_HEADERS_NAMES"],
+    "line": "REQUEST_URI REQUEST_URI_RAW REQUEST_FILENAME REQUEST_BASENAME REQUEST_LINE QUERY_STRING".split(),  # noqa: SIM905
+    "body": ["REQUEST_BODY"],
+    "response": ["RESPONSE_BODY"],
+}
+#: The same, by variable.
+PART_OF: Final = {name: part for part, names in PARTS.items() for name in names}
+_LITERAL: Final = frozenset({"beginswith", "contains", "endswith", "streq", "strmatch"})
+_PHRASES: Final = frozenset({"pm", "pmf", "pmfromfile"})
+#: Results of these say nothing about the bytes that went in, so that nothing can be looked for in joined values.
+_DIGESTS: Final = frozenset({"length", "sha1", "md5", "hexencode"})
+
+
+#: A regular expression, as :func:`~bsguard.seclang.patterns.translate` writes it, or a literal.
+Sought = str | bytes
+#: Whether values joined by newlines may hold one that the operator matches.
+Test = Callable[[bytes], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Needle:
+    """What must occur: any of *sought*, case aside, in a value of one of *parts*; or what *test* finds there."""
+
+    sought: tuple[Sought, ...]
+    test: Test | None
+    parts: frozenset[str]
+    #: Transformations in order; with multiMatch, one entry for every stage.
+    chains: tuple[tuple[str, ...], ...]
+
+
+def needle_of(rule: Rule) -> Needle | None:
+    """The needle of *rule*'s first link, None if it must always be run."""
+    link = rule.links[0]
+    parts = _parts(link)
+    if parts is None or link.operator is None or link.operator.negated or _DIGESTS & set(link.transformations):
+        return None
+    test = _test(link.operator)
+    sought = _sought(link.operator) if test is None else ()
+    if sought is None or any(isinstance(one, str) and _is_bound_to_ends(one) for one in sought):
+        return None
+    stages = range(len(link.transformations) + 1) if link.multi_match else [len(link.transformations)]
+    return Needle(sought, test, parts, tuple(link.transformations[:stage] for stage in stages))
+
+
+def _parts(link: Link) -> frozenset[str] | None:
+    parts = set()
+    for variable in link.variables:
+        if variable.excluded:
+            continue
+        part = PART_OF.get(variable.name)
+        if part is None or variable.counted:
+            return None
+        parts.add(part)
+    return frozenset(parts) or None
+
+
+def _sought(operator: Operator) -> tuple[Sought, ...] | None:
+    if operator.name == "rx":
+        if compile_pattern(operator.argument).search(b"") is not None:
+            return None
+        return (translate(operator.argument),)
+    if operator.name in _PHRASES:
+        return tuple(phrases_of(operator.name, _encoded(operator.argument), operator.folder))
+    if operator.name in _LITERAL:
+        literal = constant(read_template(operator.argument))
+        return (literal,) if literal else None
+    return None
+
+
+def _test(operator: Operator) -> Test | None:
+    if operator.name == "validatebyterange":
+        allowed = allowed_bytes(_encoded(operator.argument)) + b"\n"
+        if allowed.count(b"\n") == 1:
+            return None  # a newline would have to be told from those that join
+        return lambda text: bool(text.translate(None, allowed))
+    if operator.name == "validateutf8encoding":
+        return lambda text: not text.isascii()
+    if operator.name == "validateurlencoding":
+        return lambda text: b"%" in text
+    return None
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _is_bound_to_ends(text: str) -> bool:
+    r"""Whether the pattern looks for the very end or beginning of a value (``\A``, ``\z``, look-around).
+
+    Values are scanned joined by newlines; ``^`` and ``$`` match at each of them, these would not.
+    """
+    return re.search(r"(?<!\\)(?:\\\\)*(?:\\[AzZB]|\(\?[=!<])", text) is not None
