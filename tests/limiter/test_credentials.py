@@ -272,6 +272,17 @@ def test_of_several_workers_that_come_to_a_ban_at_once_one_bans() -> None:
     assert bench.named("ban.set")[0].seconds == 600
 
 
+def test_keys_that_are_revoked_together_ban_once() -> None:
+    keys = [f"Bearer {number:05d}{'x' * 20}" for number in range(12)]
+    bench = Bench(dict(GUESSES), app=Waiting(*keys, together=1))
+    assert [bench.ask("/private", key=key).status for key in keys] == [200] * 12
+    bench.app.good.clear()
+    bench.app.barrier = threading.Barrier(12)  # known, so that none is charged before
+
+    assert at_once(bench, keys) == [401] * 12
+    assert [said.seconds for said in bench.named("ban.set")] == [600]
+
+
 # --- one target, many clients -----------------------------------------------------------------------------------------
 
 TARGETED = {"GLOBAL_RATE": "1000000/second", "TARGET_RATE": "3/hour"}

@@ -121,6 +121,17 @@ def test_a_place_that_another_limit_refuses_is_not_taken() -> None:
     assert run(bench.layer, environ("GET", "/s", peer=PEER)).status == 200
 
 
+def test_what_another_limit_refuses_gives_no_place_back() -> None:
+    rules = [{"name": "place", "concurrency": 2}, {"name": "few", "rate": "1/hour", "path": "/few"}]
+    bench = Bench({**WIDE, "RULES": rules}, app=Ends())
+    assert run(bench.layer, environ("GET", "/few", peer=PEER)).status == 200
+    held = [holding(bench)]
+    assert [run(bench.layer, environ("GET", "/few", peer=PEER)).status for _ in range(5)] == [429] * 5
+    held.append(holding(bench))
+
+    assert run(bench.layer, environ("GET", "/s", peer=PEER)).status == 429
+
+
 def test_a_place_of_a_request_that_never_ended_comes_back_after_a_while() -> None:
     bench = Bench({**WIDE, "RULES": [{"name": "place", "concurrency": 2, "lapse_seconds": 60}]}, app=Ends())
     lost = [holding(bench), holding(bench)]  # a worker that died with them
