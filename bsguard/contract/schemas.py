@@ -104,6 +104,9 @@ class Translator:
             if self.document.version == "3.0":
                 return made  # its siblings have no meaning there
 
+        if "$recursiveRef" in schema:
+            # A reference of another dialect, which 2020-12 would pass over: nothing resolves it, so that it shows.
+            made["$ref"] = f"{BASE}/unsupported/recursiveRef"
         made |= self._keywords(schema, pointer, in_one_piece=in_one_piece)
         self.properties.update(schema.get("properties", ()) if isinstance(schema.get("properties"), dict) else ())
         if self.document.version == "3.0":
