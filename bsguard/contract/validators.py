@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
 
-from bsguard.contract.schemas import BASE, recursive
+from bsguard.contract.schemas import BASE, inexact, recursive
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -53,13 +53,21 @@ class Schemas:
     """The definitions of one document, ready to make validators from. One registry is shared by all of them."""
 
     def __init__(
-        self, definitions: Mapping[str, Any], *, remotes: Mapping[str, Any] | None = None, formats: bool = True
+        self,
+        definitions: Mapping[str, Any],
+        *,
+        unsupported: Mapping[str, str] | None = None,
+        remotes: Mapping[str, Any] | None = None,
+        formats: bool = True,
     ) -> None:
-        """*remotes* are schemas by address that definitions may refer to; nothing else is ever fetched.
+        """*unsupported* definitions, by name with a reason, are unusable, and so is what contains them.
+
+        *remotes* are schemas by address that definitions may refer to; nothing else is ever fetched.
 
         *formats* says whether a wrong format is an error, as OpenAPI understands it, or a mere annotation.
         """
         self._recursive = recursive(dict(definitions))
+        self._inexact = inexact(dict(definitions), dict(unsupported or {}))
         self._made: dict[str, Validator] = {}
         whole = {"$id": BASE, "$defs": dict(definitions)}
         make = _fast if jsonschema_rs is not None else _slow
@@ -67,12 +75,20 @@ class Schemas:
 
     def of(self, name: str) -> Validator:
         """The validator of a definition; raises :class:`SchemaUnusable`."""
+        if name in self._inexact:
+            raise SchemaUnusable(self._inexact[name])
         if name not in self._made:
             self._made[name] = self._make({"$ref": f"{BASE}#/$defs/{name}"}, name in self._recursive)
         return self._made[name]
 
     def combined(self, properties: Mapping[str, str]) -> Validator:
-        """One validator for an object whose properties have these definitions; no property is required of it."""
+        """One validator for an object whose properties have these definitions; no property is required of it.
+
+        Raises :class:`SchemaUnusable`.
+        """
+        for name in properties.values():
+            if name in self._inexact:
+                raise SchemaUnusable(self._inexact[name])
         schema = {"properties": {key: {"$ref": f"{BASE}#/$defs/{name}"} for key, name in properties.items()}}
         return self._make(schema, not self._recursive.isdisjoint(properties.values()))
 
