@@ -35,7 +35,7 @@ _COMMENT_END: Final = re.compile(rb"--!?>")
 #: What makes Internet Explorer read within a comment or a declaration, and declarations that no input may hold.
 _READ_ON: Final = re.compile(rb"`|\A-*\s*(?:\[if|xml|import|entity|doctype)", re.IGNORECASE)
 _ANY_EVENT: Final = re.compile(rb"on[a-z]{3,}")
-_CODE_ADDRESS: Final = re.compile(rb"(?:java|vb|live|j)script|data|view-source|mocha|behaviou?r")
+_CODE_ADDRESS: Final = re.compile(rb"(?:(?:java|vb|live|j)script|data|view-source|mocha|behaviou?r):")
 
 _QUOTES: Final = b"\"'`"
 _NO_CHARACTERS: Final = bytes(range(0x21)) + bytes(range(0x7F, 0x100))
