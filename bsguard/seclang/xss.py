@@ -42,10 +42,14 @@ _NO_CHARACTERS: Final = bytes(range(0x21)) + bytes(range(0x7F, 0x100))
 _ENTITY: Final = re.compile(rb"&#(?:[xX]0*+([0-9a-fA-F]{0,6})|0*+([0-9]{0,7}));?+|&(colon|tab|newline);", re.IGNORECASE)
 
 
+_LESS_THAN: Final = ord("<")
+_EQUALS: Final = ord("=")
+
+
 def detect_xss(value: bytes) -> bool:
     """Whether *value* holds a tag, attribute or address that runs script. Linear in the length of *value*."""
-    assigns = b"=" in value
-    if not assigns and b"<" not in value:
+    assigns = _EQUALS in value
+    if not assigns and _LESS_THAN not in value:
         return False
     page = _Page(value, assigns and _names_attributes(value))
     if page.text_runs(0):
