@@ -71,6 +71,8 @@ class Presented(NamedTuple):
     advance: tuple[int, ...]
     #: The counter of failures.
     failures: bytes
+    #: Whether failures are counted to be enforced, and not just to be reported.
+    hard: bool
 
 
 class Credentials:
@@ -119,7 +121,7 @@ class Credentials:
             counter = Counter(key, self._target.rate, soft=not target_hard, unless=(anywhere, tried))
             advance.append(step.charge(self._target, counter))
         failures = keys.counter(named("failures", hard=hard), who.client)
-        return Presented(known_key, anywhere_key, tried_key, known, tuple(advance), failures)
+        return Presented(known_key, anywhere_key, tried_key, known, tuple(advance), failures, hard)
 
     def refused(self, request: Request, response: ResponseHead) -> bool:
         """Whether the application itself refused the request for want of a good credential."""
