@@ -126,7 +126,7 @@ class Conduct:
         if presented is not None and refused:
             full = self._credentials.fail(store, now_us, presented, step, taken)
             if full and watched.ban_hard is not None:
-                self._ban(request, store, now, watched, hard=watched.ban_hard)
+                self._ban(request, store, now, watched, hard=watched.ban_hard and presented.hard)
         elif presented is not None:
             accepted = self._credentials.accepted(request, response)
             self._credentials.give_back(store, now_us, presented, step, taken, accepted=accepted)

@@ -67,10 +67,14 @@ class Presented(NamedTuple):
     tried: bytes
     #: Position of the mark for *known*.
     known_at: int
-    #: Positions of the counters that are charged in advance.
+    #: Positions of the counters that are charged in advance: the client's and its site's, then the target's.
     advance: tuple[int, ...]
+    #: Position of the target's counter; -1 where there is none.
+    target_at: int
     #: The counter of failures.
     failures: bytes
+    #: Whether failures are counted to be enforced, and not just to be reported.
+    hard: bool
 
 
 class Credentials:
@@ -113,13 +117,14 @@ class Credentials:
         if who.site:
             counter = Counter(keys.counter(name, who.site), self._site.rate, soft=not hard, unless=(known, tried))
             advance.append(step.charge(self._site, counter))
-        target = target_of(who.credential)
+        target, target_at = target_of(who.credential), -1
         if target and target_hard is not None:
             key = keys.counter(named("target", hard=target_hard), target)
             counter = Counter(key, self._target.rate, soft=not target_hard, unless=(anywhere, tried))
-            advance.append(step.charge(self._target, counter))
+            target_at = step.charge(self._target, counter)
+            advance.append(target_at)
         failures = keys.counter(named("failures", hard=hard), who.client)
-        return Presented(known_key, anywhere_key, tried_key, known, tuple(advance), failures)
+        return Presented(known_key, anywhere_key, tried_key, known, tuple(advance), target_at, failures, hard)
 
     def refused(self, request: Request, response: ResponseHead) -> bool:
         """Whether the application itself refused the request for want of a good credential."""
@@ -157,8 +162,15 @@ class Credentials:
     def give_back(
         self, store: Store, now_us: int, presented: Presented, step: Step, taken: Taken, *, accepted: bool
     ) -> None:
-        """Undo what was charged in advance, and remember a credential that was accepted."""
+        """Undo what was charged in advance, and remember a credential that was accepted.
+
+        What was refused for its target has been tried all the same: a good credential would have passed, so that
+        refusals which cost nothing would let a client try as many as it can send.
+        """
         changes = step.given_back(taken, presented.advance)
+        if presented.target_at in taken.over and not step.charges[presented.target_at].counter.soft:
+            tried = [step.charges[at].counter for at in presented.advance if at not in taken.over]
+            changes = [Change(counter.key, counter.rate, 1) for counter in tried]
         marks = [(presented.tried, 0)] if changes else []
         if accepted and self._to_say(presented.known, held=taken.marks[presented.known_at]):
             marks += [(presented.known, _KNOWN_US), (presented.known_anywhere, _KNOWN_US)]

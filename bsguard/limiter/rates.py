@@ -69,12 +69,12 @@ class Rates:
                 by_address = Subject("ip", who.client, who.site, who.nobody)
                 step.charges += self._charges(self._global, by_address, 1, hard, known)
         for rule, limits in self._own:
-            if (who.exempt and rule.key == "ip") or not rule.match(request):
+            if not rule.match(request):
                 continue
             hard = stance(limits[0].finding)
-            if hard is None:
-                continue
             subject = self._subject(rule, request, who)
+            if hard is None or (who.exempt and subject.kind == "ip"):
+                continue
             for limit in limits:
                 before = len(step.charges)
                 step.charges += self._charges(limit, subject, rule.cost, hard)

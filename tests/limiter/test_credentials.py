@@ -351,6 +351,21 @@ def test_a_ban_that_was_only_reported_is_never_enforced() -> None:
     assert doors(store=monitor.store).guess(6) == [401] * 5 + [429]
 
 
+FAILURES_REPORT: dict[str, dict[str, Any]] = {
+    "the rule's mode": {"config": {"RULE_MODES": {"limiter.credentials": "monitor"}}},
+    "an exception": {"settings": {"EXCEPTIONS": [{"rule": "limiter.credentials", "comment": "for now"}]}},
+}
+
+
+@pytest.mark.parametrize("how", table(2, FAILURES_REPORT))
+def test_failures_that_are_only_reported_ban_nobody(how: dict[str, Any]) -> None:
+    bench = doors(**how)
+
+    assert bench.guess(10) == [401] * 10
+    assert bench.ask().status == 200
+    assert {said.action for said in bench.named("ban.set")} == {"would_ban"}
+
+
 def test_a_monitoring_ban_tells_what_it_would_refuse() -> None:
     bench = doors(mode="monitor")
     bench.guess(5)

@@ -260,6 +260,15 @@ def test_exempt_networks_are_not_limited_by_address_and_limited_by_all_else() ->
     assert bench.passed(2, by=OTHER) == 0
 
 
+@pytest.mark.parametrize("key", ["ip", "identity", "header:X-Tenant"])
+def test_exempt_networks_are_not_limited_by_address_for_want_of_another_key(key: str) -> None:
+    rules = [{"name": "few", "rate": "1/hour", "key": key}]
+    bench = Bench({"RULES": rules, "EXEMPT_NETWORKS": ["203.0.113.0/24"]})
+
+    assert bench.statuses(3) == [200] * 3
+    assert bench.statuses(2, by=OTHER) == [200, 429]
+
+
 LOOPBACK = ["127.0.0.1", "127.0.0.2", "::1", "::ffff:127.0.0.1", ""]
 FORWARDED = {"X-Forwarded-For": "192.0.2.1"}
 

@@ -33,6 +33,22 @@ def test_a_known_credential_is_not_locked_out_while_its_beginning_is_attacked() 
     assert bench.ask("/private", key=GOOD, by=OTHER).status == 200, "wherever it comes from"
 
 
+def test_guesses_that_are_refused_for_their_target_are_counted_for_the_client() -> None:
+    bench = Bench(dict(TARGETED), app=Doors(GOOD))
+    bench.ask("/private", key=GOOD)
+    botnet(bench, GOOD[:26], 20)
+    bench.events.clear()
+
+    # Otherwise the refusals would say for free which credentials are not the good one.
+    assert bench.statuses(1, "/private", key=GOOD, by=OTHER) == [200]
+    stranger = "198.51.100.77"
+    keys = [f"{GOOD[:26]}{number:012d}" for number in range(50, 58)]
+    assert [bench.ask("/private", key=key, by=stranger).status for key in keys] == [429] * 8
+    assert bench.rules().count("limiter.credentials") == 8 - 5
+    assert bench.ask("/private", key=GOOD, by=stranger).status == 429
+    assert bench.named("ban.set") == []
+
+
 @pytest.mark.parametrize("issuer", ["sk_live_", "sk-ant-api03-", "github_pat_", "v2.local."])
 def test_what_all_keys_of_an_issuer_begin_with_is_no_target(issuer: str) -> None:
     """Or anybody could lock out all keys that are new, with a few guesses an hour."""
