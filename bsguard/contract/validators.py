@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
 from bsguard.contract.schemas import BASE, inexact, recursive
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 try:
     import jsonschema_rs
@@ -175,7 +175,8 @@ def _slow(whole: dict[str, Any], remotes: dict[str, Any], formats: bool) -> Call
         validator = cls(schema, registry=registry, format_checker=checker if formats else None)
         try:
             validator.is_valid("")  # resolves what it begins with
-            _compile_patterns(whole)
+            for pattern in _patterns(schema, whole["$defs"]):
+                _ecma(pattern)
         except (re.error, referencing.exceptions.Unresolvable, ValueError) as error:
             raise SchemaUnusable(_first_line(error)) from None
         return _Slow(validator)
@@ -217,17 +218,21 @@ def _ecma(pattern: str) -> re.Pattern[str]:
     return re.compile(re.sub(r"(\\.)|\$", lambda match: match[1] or r"\Z", pattern, flags=re.DOTALL), re.ASCII)
 
 
-def _compile_patterns(node: Any) -> None:
-    for one in _patterns(node):
-        _ecma(one)
-
-
-def _patterns(node: Any) -> Iterable[str]:
-    if isinstance(node, dict):
-        if isinstance(node.get("pattern"), str):
-            yield node["pattern"]
-        for value in node.values():
-            yield from _patterns(value)
-    elif isinstance(node, list):
-        for value in node:
-            yield from _patterns(value)
+def _patterns(schema: Any, definitions: dict[str, Any]) -> Iterator[str]:
+    """The patterns of *schema* and of the definitions that it leads to."""
+    seen: set[str] = set()
+    waiting = [schema]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, list):
+            waiting += node
+        elif isinstance(node, dict):
+            if isinstance(node.get("pattern"), str):
+                yield node["pattern"]
+            if isinstance(node.get("patternProperties"), dict):
+                yield from node["patternProperties"]
+            name = str(node.get("$ref", "")).rpartition("#/$defs/")[2]
+            if name in definitions and name not in seen:
+                seen.add(name)
+                waiting.append(definitions[name])
+            waiting += node.values()
