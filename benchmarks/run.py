@@ -11,7 +11,7 @@ from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any
 
-BENCHMARKS = {"stack": "benchmarks.stack"}
+BENCHMARKS = {"stack": "benchmarks.stack", "crs": "benchmarks.crs"}
 _PACKAGES = ("bsguard", "werkzeug", "flask", "gunicorn")
 _OUTPUT = Path(__file__).resolve().parent.parent / ".run" / "bench.json"
 
