@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import lmdb
 import pytest
 
 from bsguard.core.clock import SYSTEM_CLOCK
@@ -289,11 +290,11 @@ def test_a_state_directory_that_is_full_or_read_only_leaves_memory(
 ) -> None:
     monkeypatch.setattr(opening, "SHARED_MEMORY", bench.shared / "none")
 
-    def full(descriptor: int, offset: int, length: int) -> None:
-        assert length == MAP_BYTES
-        raise OSError(28, "No space left on device")
+    def full(path: str, *, map_size: int, **_: object) -> None:
+        assert map_size == MAP_BYTES
+        raise lmdb.DiskError("No space left on device")
 
-    monkeypatch.setattr(os, "posix_fallocate", full)
+    monkeypatch.setattr(lmdb, "open", full)
     store = bench.open("local")
     assert works(store)
     assert store.reach == "process"
