@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import lmdb
-from bsguard.stores.url import store_url
 
 from bsguard.core.secrets import Secrets
+from bsguard.core.store_url import store_url
 from bsguard.stores.embedded import SQLiteStore
 from bsguard.stores.local import MAP_BYTES, LocalStore
 from bsguard.stores.port import PLACE_BYTES, Counter, Keys, Rate
