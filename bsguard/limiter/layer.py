@@ -42,6 +42,8 @@ class Kept(NamedTuple):
     #: Positions of the counters of what is in flight.
     in_flight: tuple[int, ...]
     watched: Watched | None
+    #: When it came, in seconds.
+    since: float
 
 
 class Limiter(Layer[LimiterConfig]):
@@ -104,7 +106,7 @@ class Limiter(Layer[LimiterConfig]):
             return Verdict(tuple(found)) if found else ALLOW
         counters = [charge.counter for charge in step.charges]
         taken = self.store.take(int(now * SECOND_US), counters, step.marks, step.bans)
-        request.memo[self] = Kept(step, taken, in_flight, watched)
+        request.memo[self] = Kept(step, taken, in_flight, watched, now)
         if taken.banned_until_us:
             self._bans.remember(subject, taken.banned_until_us / SECOND_US, now)
             return Verdict((*found, _banned((taken.banned_until_us - taken.now_us) / SECOND_US)))
@@ -120,7 +122,7 @@ class Limiter(Layer[LimiterConfig]):
         if kept is None:
             return
         now = self.clock.now()
-        back = kept.step.given_back(kept.taken, kept.in_flight)
+        back = kept.step.places_back(kept.taken, kept.in_flight, int((now - kept.since) * SECOND_US))
         if back:
             self.store.settle(int(now * SECOND_US), back)
         if kept.watched is not None and not kept.taken.banned_until_us:

@@ -58,7 +58,8 @@ class Rates:
         """Add the counters of *request* to *step*; the positions of those that count what is in flight.
 
         A credential whose mark at one of the positions *known* holds has a global limit of its own instead of that of
-        its address, or an office behind one address would have as much as one person.
+        its address, or an office behind one address would have as much as one person. Any other is counted by the
+        address as well, or whoever makes up credentials would have as many limits.
         """
         in_flight: list[int] = []
         if self._global is not None and not who.exempt:
@@ -66,8 +67,7 @@ class Rates:
             if hard is not None:
                 if known:
                     step.charges += self._charges(self._global, Subject("identity", who.credential), 1, hard)
-                by_address = Subject("ip", who.client, who.site, who.nobody)
-                step.charges += self._charges(self._global, by_address, 1, hard, known)
+                step.charges += self._charges(self._global, _address(who), 1, hard, known)
         for rule, limits in self._own:
             if not rule.match(request):
                 continue
@@ -78,6 +78,8 @@ class Rates:
             for limit in limits:
                 before = len(step.charges)
                 step.charges += self._charges(limit, subject, rule.cost, hard)
+                if subject.kind == "identity" and known:
+                    step.charges += self._charges(limit, _address(who), rule.cost, hard, known)
                 if rule.concurrency:
                     in_flight += range(before, len(step.charges))
         return tuple(in_flight)
@@ -112,7 +114,11 @@ class Rates:
             return Subject("identity", who.credential)
         if rule.key == "header" and (value := request.header(rule.header)):
             return Subject("header", value)
-        return Subject("ip", who.client, who.site, who.nobody)
+        return _address(who)
+
+
+def _address(who: Who) -> Subject:
+    return Subject("ip", who.client, who.site, who.nobody)
 
 
 def site_rate(rate: Rate, times: int) -> Rate:

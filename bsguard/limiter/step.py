@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from bsguard.stores.port import Change
+from bsguard.stores.port import Change, Rate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bsguard.core.verdict import Finding
-    from bsguard.stores.port import Ban, Counter, Rate, Taken
+    from bsguard.stores.port import Ban, Counter, Taken
 
     #: Whether a finding would refuse a request: False if it would only be reported, None if it is switched off.
     Stance = Callable[[Finding], bool | None]
@@ -100,14 +100,30 @@ class Step:
 
     def given_back(self, taken: Taken, positions: tuple[int, ...]) -> list[Change]:
         """What undoes those of the charges at *positions* that were made when the step was *taken*."""
+        return [Change(counter.key, counter.rate, -counter.cost) for counter in self._charged(taken, positions)]
+
+    def places_back(self, taken: Taken, positions: tuple[int, ...], lasted_us: int) -> list[Change]:
+        """The same for places of a request that *lasted_us*.
+
+        Meanwhile a part of its charge has drained away: its share, one of as many as there are places. If all of the
+        charge went back, places that are taken all the time would become more and more.
+        """
+        changes: list[Change] = []
+        for counter in self._charged(taken, positions):
+            emission, capacity = counter.rate
+            left_us = max(0, emission - max(0, lasted_us) // capacity) * counter.cost
+            changes.append(Change(counter.key, Rate(1, emission * capacity), -left_us))
+        return changes
+
+    def _charged(self, taken: Taken, positions: tuple[int, ...]) -> list[Counter]:
+        """The counters of those charges at *positions* that were made."""
         if taken.banned_until_us or self.refused(taken):
             return []
-        counters = [
+        return [
             self.charges[position].counter
             for position in positions
             if taken.loads_us[position] >= 0 and position not in taken.over
         ]
-        return [Change(counter.key, counter.rate, -counter.cost) for counter in counters]
 
 
 def named(name: str, *, hard: bool) -> str:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from bsguard.stores.port import Ban, Change, Counter
 
+#: How long before its step a caller may have looked at the clock: longer than any request waits.
+LATE_US_MAX: Final = 60_000_000
+
 WAYS: Final = 8
 _DEADLINE: Final = struct.Struct("<Q")
 _SLOT_BYTES: Final = TAG_BYTES + _DEADLINE.size
@@ -69,8 +72,8 @@ def take(
         load = unpack(bucket, at + TAG_BYTES)[0] - now_us if at >= 0 else 0
         if load < 0:
             load = 0
-        elif load > full:  # only a clock that was set back leaves more than fits
-            load = full
+        elif load > full:
+            load = _beyond(load, full)
         if load + emission * (cost or 1) > full:
             over.append(len(loads))
             refused = refused or not soft
@@ -98,12 +101,23 @@ def _charge(
             set_deadline(buckets, now_us, marks[counter.mark], now_us + counter.mark_us)
 
 
+def _beyond(load: int, full: int) -> int:
+    """The load of a counter that holds more than fits.
+
+    A caller that is late by a moment sees what was counted after it had looked at the clock: full. More than that comes
+    from a clock that was set back, and then nobody knows; empty, because full would shut out everybody who was there
+    for as long as the clock was set back.
+    """
+    return full if load <= full + LATE_US_MAX else 0
+
+
 def settle(buckets: Buckets, now_us: int, changes: Sequence[Change], marks: Sequence[tuple[bytes, int]]) -> list[int]:
     """Apply *changes*, set *marks*; the loads after that."""
     loads: list[int] = []
     for key, (emission, capacity), units in changes:
         full = emission * capacity
-        load = min(max(find(buckets, key) - now_us, 0), full)
+        load = max(find(buckets, key) - now_us, 0)
+        load = _beyond(load, full) if load > full else load
         load = min(max(load + emission * units, 0), full)
         set_deadline(buckets, now_us, key, now_us + load)
         loads.append(load)

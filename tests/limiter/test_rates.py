@@ -131,6 +131,19 @@ def test_the_same_text_as_identity_header_and_address_is_three_clients() -> None
     assert bench.ask(headers={"X-A": PEER}, by=OTHER).status == 429
 
 
+def test_whoever_makes_up_credentials_is_counted_by_address() -> None:
+    rules = [{"name": "few", "rate": "3/hour", "key": "identity"}]
+    bench = Bench({**WIDE, "RULES": rules}, app=Doors("Bearer good-one", "Bearer good-two"))
+
+    assert [bench.ask(key=f"Bearer made-up-{number}").status for number in range(6)] == [200] * 3 + [429] * 3
+    assert bench.ask(key="Bearer made-up-0", by=OTHER).status == 200, "by its own credential, too"
+    # Who is known has the limit alone, wherever others use it up.
+    bench.clock.advance(3600)
+    assert [bench.ask("/private", key=f"Bearer good-{one}").status for one in ("one", "two")] == [200, 200]
+    assert bench.statuses(3, key="Bearer good-one") == [200, 200, 429]
+    assert bench.statuses(3, key="Bearer good-two") == [200, 200, 429]
+
+
 def test_a_constant_is_one_counter_for_all() -> None:
     bench = Bench(own(key="global", path="/cron"))
 
@@ -163,10 +176,9 @@ def run_identity(key: str) -> str:
 
 def test_keys_that_differ_are_two() -> None:
     bench = Bench(own(key="identity"))
+    keys = ("Bearer K1", "Bearer k1", "Token k1", "k1", "Bearer k1 x")
 
-    assert [bench.ask(key=key).status for key in ("Bearer K1", "Bearer k1", "Token k1", "k1", "Bearer k1 x")] == [
-        200
-    ] * 5
+    assert [bench.ask(key=key, by=f"198.51.100.{place}").status for place, key in enumerate(keys)] == [200] * 5
 
 
 def test_all_are_charged_or_none() -> None:

@@ -141,6 +141,26 @@ def test_a_place_of_a_request_that_never_ended_comes_back_after_a_while() -> Non
     assert len(lost) == 2
 
 
+def test_places_that_are_all_taken_for_hours_do_not_become_more() -> None:
+    bench = Bench({**WIDE, "RULES": [{"name": "places", "concurrency": 4, "lapse_seconds": 60}]}, app=Ends())
+    held: list[tuple[int, Any]] = []
+    most = refused = 0
+    for second in range(7200):
+        bench.clock.advance(1)
+        for one in [one for one in held if one[0] <= second - 11]:
+            held.remove(one)
+            one[1].close()
+        if run(bench.layer, environ("GET", "/s", peer=PEER)).status == 429:
+            refused += 1
+            assert len(held) == 4, "refused, and there was room"
+        else:
+            held.append((second, holding(bench)))
+        most = max(most, len(held))
+
+    assert most == 4
+    assert refused > 1000
+
+
 def test_no_more_than_the_places_are_taken_at_once() -> None:
     seen, most = [0], [0]
     lock = threading.Lock()
