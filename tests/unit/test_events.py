@@ -27,8 +27,8 @@ def degraded(**more: Any) -> events.StateDegraded:
 
 
 def test_every_kind_is_frozen_named_once_and_described() -> None:
-    assert len(EVENTS) == 12
-    assert len({kind.name for kind in EVENTS}) == 12
+    assert len(EVENTS) == 15
+    assert len({kind.name for kind in EVENTS}) == 15
     for kind in EVENTS:
         assert issubclass(kind, Event)
         assert kind.__doc__
