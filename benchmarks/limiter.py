@@ -90,10 +90,9 @@ def _memory() -> str | None:
 
 
 def _raw(path: Path) -> lmdb.Environment:
-    environment = lmdb.open(
+    return lmdb.open(
         str(path), subdir=False, map_size=2 * MAP_BYTES, sync=False, metasync=False, readahead=False
     )
-    return environment
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from bsguard.contract.load import DocumentError
 from bsguard.contract.place import Place
 from bsguard.contract.prepared import prepare_document
 from bsguard.contract.reference import Reference
+from bsguard.contract.responses import Responses
 from bsguard.contract.routing import Mount, Mounts
 from bsguard.contract.servers import host_and_prefix
 from bsguard.core.config import UNUSABLE_DOCUMENT, WRONG_VALUE, nearest
@@ -76,6 +77,8 @@ class Assembly:
         self._references = {
             compiled: Reference(compiled.document) for compiled in self.documents if _needs_reference(compiled, config)
         }
+        judged = self.documents if config.response_ratio > 0 else []
+        self._responses = {compiled: Responses(compiled) for compiled in judged}
         named = dict(config.actions)
         self._zone: Action = config.override or config.action
         self._actions = {
@@ -107,6 +110,10 @@ class Assembly:
     def reference(self, mount: Mount[PathEntry]) -> Reference | None:
         """The reference engine of a mount's document; None where nothing needs it."""
         return self._references.get(self._home[mount])
+
+    def responses(self, mount: Mount[PathEntry]) -> Responses | None:
+        """What judges the answers of a mount; None if nothing does."""
+        return self._responses.get(self._home[mount])
 
     def compiled(self, mount: Mount[PathEntry]) -> Compiled:
         """The document of a mount."""

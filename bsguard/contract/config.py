@@ -179,6 +179,12 @@ class ContractConfig(LayerConfig):
     shadow_ratio: float = setting(
         0.0, "Share of requests that openapi-core judges too, to report where it disagrees: 0 to 1.", _ratio
     )
+    response_ratio: float = setting(
+        0.0, "Share of answers that are held against the document, to report what is not as declared: 0 to 1.", _ratio
+    )
+    response_bytes_max: int = setting(
+        65_536, "Longest body of an answer that is kept for that.", readers.whole(1_024, 16 * 1024 * 1024)
+    )
     learn: bool = setting(
         False,
         "Record the shapes of requests that were answered with success, without their values, for `contract learn`.",

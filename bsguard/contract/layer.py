@@ -12,7 +12,7 @@ from bsguard.contract.place import Place
 from bsguard.contract.rules import CODE_OF, REASON_OF, RULES
 from bsguard.contract.violations import VIOLATIONS_COUNT_MAX
 from bsguard.core.errors import BodyError
-from bsguard.core.events import ContractViolated, EndpointUnknown, EnginesDisagreed, printable
+from bsguard.core.events import ContractViolated, EndpointUnknown, EnginesDisagreed, ResponseViolated, printable
 from bsguard.core.layer import Layer
 from bsguard.core.strict_json import JsonProblem
 from bsguard.core.verdict import ALLOW, Finding, Note, Verdict
@@ -92,12 +92,38 @@ class Contract(Layer[ContractConfig]):
                 request.json(self.config.json_depth_max)
         return ALLOW
 
+    def response_bytes_kept(self, request: Request) -> int:
+        """Answers are read for a sample of requests."""
+        sampled = _sampled(request.id, self.config.response_ratio)
+        return self.config.response_bytes_max if sampled else 0
+
     def observe(self, request: Request, response: ResponseHead) -> None:
-        """Tell the shape of a request that the application answered with success."""
-        if self.config.learn and 200 <= response.status < 300 and not response.refused_by:
+        """Tell the shape of a request that was answered with success, and what is wrong with a sampled answer."""
+        if response.refused_by:
+            return
+        if self.config.learn and 200 <= response.status < 300:
             event = self._observer.observed(request, response.status, self.config.json_depth_max)
             if event is not None:
                 self.emit(event)
+        if _sampled(request.id, self.config.response_ratio):
+            self._hold_answer(request, response)
+
+    def _hold_answer(self, request: Request, response: ResponseHead) -> None:
+        place = self.assembly.place(request)
+        responses = self.assembly.responses(place.mount) if place.mount is not None else None
+        if place.operation is None or responses is None or place.action == "none":
+            return
+        violations = responses.judge(place.operation, response)
+        if violations:
+            event = ResponseViolated(
+                time=self.clock.now(),
+                request_id=request.id,
+                operation=place.operation.id,
+                route=place.operation.template,
+                status=response.status,
+                violations=tuple(map(str, violations)),
+            )
+            self.emit(event)
 
     def _referred(
         self, operation: Operation, place: Place, request: Request, violations: list[Violation]

@@ -44,6 +44,8 @@ class ResponseHead:
     headers: tuple[tuple[str, str], ...]
     #: The layer that refused the request; empty when the application answered.
     refused_by: str
+    #: The body, where a layer asked for it and it was short enough; never that of a refusal.
+    body: bytes | None = None
 
 
 class Driver:
@@ -56,6 +58,7 @@ class Driver:
         active = [layer for layer in layers if layer.mode != "off"]
         self._head = tuple((layer, layer.inspect_head) for layer in active if layer.defines("inspect_head"))
         self._body = tuple((layer, layer.inspect_body) for layer in active if layer.defines("inspect_body"))
+        self._keepers = tuple(layer for layer in active if layer.defines("response_bytes_kept"))
         self._observers = tuple(layer for layer in active if layer.defines("observe"))
         self._reporter = Reporter(layers[0].emit, layers[0].clock, self._settings)
         #: Who answers for a chunked body that breaks where no layer asked for it: the strictest there is.
@@ -157,7 +160,7 @@ class Driver:
         headers += missing(request.shared.respond, headers)
         start_response(status, headers)
         finish = self._finish_owned if owner else self._observe
-        finish(request, finding.code.status, headers)
+        finish(request, finding.code.status, headers, None)
         return [body] if body else []
 
     def _serve(self, request: Request, start_response: StartResponse, owner: bool) -> Iterable[bytes]:
@@ -167,7 +170,8 @@ class Driver:
             # so that a server that never closes its responses does not string up all requests there ever were.
             request.outer = weakref.ref(outer) if (outer := current_request.get()) is not None else None
             current_request.set(request)
-        exchange = Exchange(request, start_response, owner, self._finish_owned if owner else self._observe)
+        keep = max((self._wanted_bytes(layer, request) for layer in self._keepers), default=0)
+        exchange = Exchange(request, start_response, owner, self._finish_owned if owner else self._observe, keep)
         try:
             chunks = self.app(request.environ, exchange.start)
         except BaseException:
@@ -175,17 +179,24 @@ class Driver:
             raise
         return exchange.carry(chunks)
 
-    def _observe(self, request: Request, status: int, headers: list[tuple[str, str]]) -> None:
+    def _wanted_bytes(self, layer: Layer[Any], request: Request) -> int:
+        try:
+            return layer.response_bytes_kept(request)
+        except Exception as error:
+            self._reporter.layer_failed(layer.name, error, "passed", request, layer.emit)
+            return 0
+
+    def _observe(self, request: Request, status: int, headers: list[tuple[str, str]], body: bytes | None) -> None:
         if self._observers:
-            head = ResponseHead(status, tuple(headers), request.shared.refused_by)
+            head = ResponseHead(status, tuple(headers), request.shared.refused_by, body)
             for layer in self._observers:
                 try:
                     layer.observe(request, head)
                 except Exception as error:
                     self._reporter.layer_failed(layer.name, error, "passed", request, layer.emit)
 
-    def _finish_owned(self, request: Request, status: int, headers: list[tuple[str, str]]) -> None:
-        self._observe(request, status, headers)
+    def _finish_owned(self, request: Request, status: int, headers: list[tuple[str, str]], body: bytes | None) -> None:
+        self._observe(request, status, headers, body)
         if current_request.get() is request:
             current_request.set(request.outer() if request.outer is not None else None)
         self._reporter.finished(request, status)

@@ -179,6 +179,19 @@ class EndpointUnknown(RequestEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ResponseViolated(Event):
+    """An answer of the application was not as its document declares; see `BSGUARD_CONTRACT_RESPONSE_RATIO`."""
+
+    name: ClassVar[str] = "response.violated"
+    request_id: str
+    operation: str
+    route: str
+    status: int
+    #: Place, pointer and schema keyword of each violation, at most ten; no values.
+    violations: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointObserved(Event):
     """The shape of a request that was answered with success, once for each shape; see `BSGUARD_CONTRACT_LEARN`."""
 
@@ -282,6 +295,7 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     EnginesDisagreed,
     EndpointUnknown,
     EndpointObserved,
+    ResponseViolated,
     ServerRecognised,
     ProxyUndeclared,
     BanSet,

@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 
     from bsguard.core.request import Request
 
-    #: Called with the request, the status (0 if there was none, 500 if the application raised) and the headers.
-    Finish = Callable[[Request, int, list[tuple[str, str]]], None]
+    #: Called with the request, the status (0 if there was none, 500 if the application raised), the headers, and the
+    #: body if it was to be kept and was short enough.
+    Finish = Callable[[Request, int, list[tuple[str, str]], bytes | None], None]
     ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
 
 
@@ -31,9 +32,14 @@ class Exchange:
     want there.
     """
 
-    __slots__ = ("_chunks", "_finish", "_headers", "_owner", "_request", "_start_response", "_status")
+    __slots__ = ("_chunks", "_finish", "_headers", "_keep", "_kept", "_owner", "_request", "_start_response", "_status")
 
-    def __init__(self, request: Request, start_response: StartResponse, owner: bool, finish: Finish) -> None:
+    def __init__(
+        self, request: Request, start_response: StartResponse, owner: bool, finish: Finish, keep: int = 0
+    ) -> None:
+        #: How many bytes of the body are kept for who asked; what was kept, None once it was too long.
+        self._keep = keep
+        self._kept: bytearray | None = bytearray() if keep else None
         self._request = request
         self._start_response = start_response
         self._owner = owner
@@ -75,7 +81,15 @@ class Exchange:
         self._end()
 
     def __iter__(self) -> Iterator[bytes]:
-        return iter(self._chunks)
+        return iter(self._chunks) if self._kept is None else self._copied(self._chunks)
+
+    def _copied(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        for chunk in chunks:
+            if self._kept is not None:
+                self._kept += chunk
+                if len(self._kept) > self._keep:
+                    self._kept = None
+            yield chunk
 
     def close(self) -> None:
         """Close what the application returned, then finish; once, however often a server calls it."""
@@ -91,4 +105,4 @@ class Exchange:
         finish, self._finish = self._finish, None
         if finish is not None:
             status = int(self._status[:3]) if self._status[:3].isdigit() else 0
-            finish(self._request, status, self._headers)
+            finish(self._request, status, self._headers, None if self._kept is None else bytes(self._kept))

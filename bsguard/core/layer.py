@@ -133,6 +133,10 @@ class Layer(Generic[C]):
     def observe(self, request: Request, response: ResponseHead) -> None:
         """Learn from the answer, once it is complete; may not change it."""
 
+    def response_bytes_kept(self, request: Request) -> int:  # noqa: ARG002
+        """How much of the answer's body ``observe`` wants to see, in bytes; longer ones are not kept."""
+        return 0
+
     @classmethod
     def defines(cls, method: str) -> bool:
         """Whether the class has its own version of *method*; the driver skips what does nothing."""

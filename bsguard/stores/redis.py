@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 PREFIX: Final = "bsguard:v1:"
 
 #: How long a call waits for a connection, and then for the answer.
-CONNECT_MS: Final = 50
-ANSWER_MS: Final = 50
+CONNECT_MS: Final = 100
+ANSWER_MS: Final = 100
 
 #: Connections of one process; as many threads may be in a call at once.
 CONNECTIONS_MAX: Final = 1024

@@ -43,7 +43,7 @@ _CODE = re.compile(r"\bBSE\d{4}\b")
 _PROBLEM = re.compile(r"\bbsguard\.E\d{3}\b")
 _LAYER_RULE = re.compile(r"(?<![\w.])(?:protocol|contract|tenant)\.[a-z][a-z0-9*-]*(?:\.[a-z0-9*-]+)*")
 _ANY_RULE = re.compile(r"(?:body|guard)\.[a-z-]+")
-_EVENT = re.compile(r"(?:request|rule|headers|layer|server|proxy|state|endpoint|operation)\.[a-z_]+")
+_EVENT = re.compile(r"(?:request|rule|headers|layer|server|proxy|state|endpoint|operation|response)\.[a-z_]+")
 
 PAGES = {name_of(page): page for page in pages()}
 WRITTEN_BY_HAND = {name: page for name, page in PAGES.items() if page.parent != GENERATED}

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from bsguard.stores.port import Ban, Change, Counter, Rate, Taken
+from bsguard.stores.table import LATE_US_MAX
 from tests.stores.support import KEYS, KINDS, SECOND, START_US, crowd, open_kind
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ class Model:
 
     def load(self, now: int, key: bytes, rate: Rate) -> int:
         load, at = self.full.get(key, (0, now))
-        return min(max(load - (now - at), 0), rate.emission_us * rate.capacity)
+        load, full = max(load - (now - at), 0), rate.emission_us * rate.capacity
+        return load if load <= full else full if load <= full + LATE_US_MAX else 0
 
     def take(self, now: int, counters: Sequence[Counter], marks: Sequence[bytes], bans: Sequence[Ban]) -> Taken:
         held = tuple(self.until.get(mark, 0) > now for mark in marks)

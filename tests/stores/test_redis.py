@@ -132,7 +132,7 @@ def test_a_server_that_hangs_costs_a_connection_and_an_answer_at_most(redis_serv
             with pytest.raises(StateUnusable, match="Timeout"):
                 store.take(0, [Counter(KEY, RATE)])
             # Far below the seconds that clients wait, or repeat, by default; a busy machine may be late itself.
-            assert time.monotonic() - began < (CONNECT_MS + ANSWER_MS) / 1000 + 0.9
+            assert time.monotonic() - began < (CONNECT_MS + ANSWER_MS) / 1000 + 2.0
     finally:
         redis_server.send(signal.SIGCONT)
     deadline = time.monotonic() + 10
