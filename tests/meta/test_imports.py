@@ -23,7 +23,7 @@ BUDGETS = {
     "the package": ("import bsguard", 2, 20),
     "an error": ("from bsguard import ConfigError", 6, 45),
     "stack": ("from bsguard import stack", 6, 25),
-    "identify": ("from bsguard import identify", 30, 90),
+    "identify": ("from bsguard import identify", 30, 95),
     "one layer": ("from bsguard import Protocol", 45, 110),
     "another layer": ("from bsguard import Tenant", 40, 105),
     "the standard stack": ("from bsguard import guard", 30, 90),
