@@ -90,9 +90,7 @@ def _memory() -> str | None:
 
 
 def _raw(path: Path) -> lmdb.Environment:
-    return lmdb.open(
-        str(path), subdir=False, map_size=2 * MAP_BYTES, sync=False, metasync=False, readahead=False
-    )
+    return lmdb.open(str(path), subdir=False, map_size=2 * MAP_BYTES, sync=False, metasync=False, readahead=False)
 
 
 @contextmanager

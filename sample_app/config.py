@@ -97,7 +97,7 @@ def configure(config: Config, given: Mapping[str, object] | None, instance_path:
     """
     problems: list[str] = []
     config.update(DEFAULTS)
-    config.update(_guard_defaults(instance_path))
+    config.update(_guard_defaults())
     config.update(_environment("CONTROL_PLANE", str, problems))
     config.update(_environment("BSGUARD", json.loads, problems))
     config.update(given or {})
@@ -111,12 +111,15 @@ def configure(config: Config, given: Mapping[str, object] | None, instance_path:
     )
     if problems:
         raise SettingsError(problems)
+    # Plan limits are counted beside what the guard keeps, so that they hold across workers.
+    state = Path(config.get("BSGUARD_STATE_DIR") or Path(instance_path) / "bsguard").absolute()
+    config.setdefault("RATELIMIT_STORAGE_URI", f"bsguard+local://{quote(str(state))}")
     config.setdefault("BSGUARD_SURFACES", [_api_surface(settings.api_hosts)])
     config.setdefault("BSGUARD_CONTRACT_DOCUMENTS", [_contract(settings.api_hosts)])
     return settings
 
 
-def _guard_defaults(instance_path: str) -> dict[str, object]:
+def _guard_defaults() -> dict[str, object]:
     return {
         "MAX_CONTENT_LENGTH": BODY_BYTES_MAX,
         "BSGUARD_MODE": "enforce",
@@ -133,8 +136,6 @@ def _guard_defaults(instance_path: str) -> dict[str, object]:
                 "comment": "providers send as many webhooks as there are generations; the rule webhooks counts them",
             }
         ],
-        # Plan limits are counted beside the guard's, so that they hold across workers.
-        "RATELIMIT_STORAGE_URI": f"bsguard+local://{quote(str(Path(instance_path) / 'bsguard'))}",
     }
 
 

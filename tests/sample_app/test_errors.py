@@ -65,6 +65,17 @@ def gone_client(service: Service, monkeypatch: pytest.MonkeyPatch) -> Any:
     return service.call("POST", "/v1/estimate", headers=service.headers())
 
 
+def too_many_videos(service: Service, _: pytest.MonkeyPatch) -> Any:
+    headers = {**service.headers(), "Idempotency-Key": "01934f5e-plan"}
+    body = {"generation_prompt": "a reef"}
+    for _turn in range(6):
+        answer = service.call("POST", "/v1/generate/video/current-1", headers=headers, json=body, buffered=True)
+        assert answer.status_code == 501
+    answer = service.call("POST", "/v1/generate/video/current-1", headers=headers, json=body, buffered=True)
+    assert 1 <= int(answer.headers["Retry-After"]) <= 60
+    return answer
+
+
 UNKNOWN = f"bsk_{'0123' * 4}_{'0' * 64}"
 
 # Some of these are refused by the guard before; they are for deployments where it only watches.
@@ -99,6 +110,7 @@ REACHED: dict[ErrorCode, tuple[Send, dict[str, Any]]] = {
     ErrorCode.MODEL_NOT_FOUND: (estimate(json={"model": "reef-9"}), {}),
     ErrorCode.UNSUPPORTED_OPTION: (estimate(json={"model": "reef-1", "generation_resolution": "4K"}), {}),
     ErrorCode.GENERATION_NOT_FOUND: (get("/v1/generations/gen_1"), {}),
+    ErrorCode.PLAN_LIMIT_REACHED: (too_many_videos, {}),
     ErrorCode.NOT_IMPLEMENTED: (get("/v1/usage"), {}),
     ErrorCode.SERVICE_UNAVAILABLE: (without_database, {}),
     ErrorCode.INTERNAL_ERROR: (with_a_fault, {}),
@@ -127,7 +139,7 @@ def test_every_code_is_reachable(
 
 def test_all_rows_were_reached() -> None:
     assert set(REACHED) == set(ErrorCode)
-    assert len(REACHED) == 21
+    assert len(REACHED) == 22
 
 
 def test_a_wrong_method_says_the_right_ones(service: Service) -> None:
