@@ -40,7 +40,8 @@ class Judge:
         if operation.security and not _has_credentials(operation, request):
             found.append(Violation("contract.security", "request", keyword="security"))
         parameters = operation.parameters
-        values = self.values(parameters, request, taken, found, undeclared)
+        expected = taken or parameters.sent or request.header("QUERY_STRING")
+        values = self.values(parameters, request, taken, found, undeclared) if expected else []
         validator = parameters.validator
         if validator is not None and values and not validator.is_valid({one.key: value for one, _, value in values}):
             found += self._invalid(values)
