@@ -86,6 +86,13 @@ class Assembly:
             for mount, compiled in self._home.items()
             for operation in compiled.operations
         }
+        #: Places of operations whose path has no parameters, made once.
+        self._fixed = {
+            (mount, operation): Place("", self._actions[mount, operation], mount, entry, operation)
+            for mount, compiled in self._home.items()
+            for entry in mount.router.leaves()
+            for operation in entry.operations.values()
+        }
         self._scopes = tuple({mount.prefix + compiled.scope for mount, compiled in self._home.items()})
 
     def place(self, request: Request) -> Place:
@@ -95,13 +102,15 @@ class Assembly:
         found = self.mounts.find(mounts, path)
         if found is None:
             return self._beside(request, path, known=bool(mounts))
-        operation = found.leaf.operation(request.method)
+        mount, entry, taken = found
+        operation = entry.operation(request.method)
         if operation is None:
             if request.method == "OPTIONS" and self._config.options == "pass":
                 return _OUTSIDE
-            return Place("method", self._zone, found.mount, found.leaf)
-        action = self._actions[found.mount, operation]
-        return Place("", action, found.mount, found.leaf, operation, found.taken)
+            return Place("method", self._zone, mount, entry)
+        if not taken:
+            return self._fixed[mount, operation]
+        return Place("", self._actions[mount, operation], mount, entry, operation, taken)
 
     def judge(self, mount: Mount[PathEntry]) -> Judge:
         """What judges the requests of a mount."""

@@ -362,6 +362,7 @@ def _arranged(draft: _Draft, schemas: Schemas | None) -> Parameters:
             one.name for alternative in draft.security for one in alternative if one.place == "query"
         ),
         validator=schemas.combined(judged) if judged and schemas is not None else None,
+        sent=any(one.place != "path" for one in draft.parameters),
         required_query=frozenset(one.name for one in plain.values() if one.required),
     )
 

@@ -40,7 +40,8 @@ class Judge:
         if operation.security and not _has_credentials(operation, request):
             found.append(Violation("contract.security", "request", keyword="security"))
         parameters = operation.parameters
-        values = self.values(parameters, request, taken, found, undeclared)
+        expected = taken or parameters.sent or request.header("QUERY_STRING")
+        values = self.values(parameters, request, taken, found, undeclared) if expected else []
         validator = parameters.validator
         if validator is not None and values and not validator.is_valid({one.key: value for one, _, value in values}):
             found += self._invalid(values)
@@ -162,7 +163,7 @@ class Judge:
         elif not body.present:
             if operation.body_required:
                 return [Violation("contract.body.missing", "body", keyword="required")]
-        elif request.header("HTTP_CONTENT_ENCODING").strip().lower() not in _UNCODED:
+        elif _is_coded(request):
             return [Violation("contract.media-type", "header", "Content-Encoding", keyword="coding")]
         elif body_of(operation, request) is None:
             return [Violation("contract.media-type", "header", "Content-Type", keyword="content")]
@@ -175,7 +176,9 @@ class Judge:
             return []
         wanted = body_of(operation, request)
         limits = request.settings
-        limit = limits.body_bytes_max if wanted and wanted.kind == "multipart" else limits.inspect_bytes_max
+        limit = limits.inspect_bytes_max
+        if wanted is not None and wanted.kind == "multipart":
+            limit = limits.body_bytes_max
         if operation.bodies is None or body.chunked:
             # Only now does it show whether there is a body at all.
             data = body.read(limit)
@@ -330,6 +333,11 @@ def body_of(operation: Operation, request: Request) -> Body | None:
             read = body.kind != "opaque"
             return body if not read or media_type.charset in _UTF8 else None
     return None
+
+
+def _is_coded(request: Request) -> bool:
+    environ = request.environ
+    return "HTTP_CONTENT_ENCODING" in environ and environ["HTTP_CONTENT_ENCODING"].strip().lower() not in _UNCODED
 
 
 def _has_credentials(operation: Operation, request: Request) -> bool:

@@ -59,6 +59,8 @@ class Parameters:
     #: Judges the values of all of them at once, as an object by ``place name``; None when there is nothing to judge.
     validator: Validator | None = None
     required_query: frozenset[str] = frozenset()
+    #: Whether anything is declared beside the path.
+    sent: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

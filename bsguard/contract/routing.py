@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 from bsguard.core.paths import under
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 T = TypeVar("T")
 
@@ -51,6 +51,16 @@ class Router(Generic[T]):
             if "{" not in native:
                 self._exact[native] = leaf
         return node.leaf
+
+    def leaves(self) -> Iterator[T]:
+        """All that was added."""
+        waiting = [self._root]
+        while waiting:
+            node = waiting.pop()
+            if node.leaf is not None:
+                yield node.leaf
+            waiting += [*node.fixed.values(), *(below for _, below in node.mixed)]
+            waiting += [node.whole] if node.whole is not None else []
 
     def find(self, path: str) -> tuple[T, tuple[str, ...]] | None:
         """What stands behind the native *path*, and the texts of its parameters in the template's order."""
@@ -113,16 +123,6 @@ class Mount(Generic[T]):
     router: Router[T]
 
 
-@dataclass(frozen=True, slots=True)
-class Found(Generic[T]):
-    """Where a request belongs."""
-
-    mount: Mount[T]
-    leaf: T
-    #: Native texts of the path's parameters, in the template's order.
-    taken: tuple[str, ...]
-
-
 class Mounts(Generic[T]):
     """All mounts of all documents, by host."""
 
@@ -136,13 +136,16 @@ class Mounts(Generic[T]):
         """The mounts that serve *host*; none if it is declared nowhere."""
         return self._by_host.get(host) or self._by_host.get("*." + host.partition(".")[2]) or self._anywhere
 
-    def find(self, mounts: Iterable[Mount[T]], path: str) -> Found[T] | None:
-        """The place of the native *path* among *mounts*, longest prefix first."""
+    def find(self, mounts: Iterable[Mount[T]], path: str) -> tuple[Mount[T], T, tuple[str, ...]] | None:
+        """Where the native *path* belongs among *mounts*, longest prefix first.
+
+        The mount, what stands there, and the native texts of the path's parameters in the template's order.
+        """
         for mount in mounts:
             prefix = mount.prefix
             if prefix and not under(prefix, path):
                 continue
             found = mount.router.find(path[len(prefix) :] if prefix else path)
             if found is not None:
-                return Found(mount, *found)
+                return mount, *found
         return None
