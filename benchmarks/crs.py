@@ -28,6 +28,8 @@ _PROCESSORS = r"""
 SecRule REQUEST_HEADERS:Content-Type "^application/(?:[a-z0-9.-]+\+)?json" "id:200001,phase:1,t:none,t:lowercase,pass,nolog,ctl:requestBodyProcessor=JSON"
 """  # noqa: E501
 _HARD_BYTES = 16_000
+#: These are measured alone: one of them keeps libmodsecurity busy for more than a minute.
+_HARD = "16 KB"
 
 
 def run() -> list[dict[str, Any]]:
@@ -39,7 +41,7 @@ def run() -> list[dict[str, Any]]:
     rows = []
     for name, request in _requests().items():
         contestants = {"bsguard": _judge(ours, request)}
-        if theirs is not None:
+        if theirs is not None and not name.startswith(_HARD):
             contestants["libmodsecurity"] = _ask(theirs, request)
         slow = len(request.body) > 4096
         timings = time_calls(contestants, rounds=3 if slow else 9, calls=1 if slow else 20)
@@ -75,9 +77,9 @@ def _requests() -> dict[str, Request]:
         "; .": "; ." * (_HARD_BYTES // 3),
     }
     values: dict[str, Any] = {
-        **{f"16 KB of {name}": {"prompt": text} for name, text in texts.items()},
-        "16 KB in 700 keys": {f"key{number}": f"value {number}" for number in range(700)},
-        "16 KB of long names": {f"{'n' * 1000}{number}": "v" for number in range(16)},
+        **{f"{_HARD} of {name}": {"prompt": text} for name, text in texts.items()},
+        f"{_HARD} in 700 keys": {f"key{number}": f"value {number}" for number in range(700)},
+        f"{_HARD} of long names": {f"{'n' * 1000}{number}": "v" for number in range(16)},
     }
     posted = Frozen.load("post_1k").headers
     for name, value in values.items():
