@@ -52,6 +52,19 @@ def time_apps(
     return {name: _timing(times) for name, times in samples.items()}
 
 
+def time_calls(contestants: Mapping[str, Callable[[], object]], *, rounds: int, calls: int) -> dict[str, Timing]:
+    """Time each function, *rounds* times in turn, *calls* calls a round."""
+    samples: dict[str, list[float]] = {name: [] for name in contestants}
+    for _ in range(rounds):
+        for name, call in contestants.items():
+            gc.collect()
+            started = time.thread_time()
+            for _ in range(calls):
+                call()
+            samples[name].append((time.thread_time() - started) / calls * 1e6)
+    return {name: _timing(times) for name, times in samples.items()}
+
+
 def _timing(times: list[float]) -> Timing:
     low, median, high = statistics.quantiles(times, n=4)
     return Timing(median, low, high)

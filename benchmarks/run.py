@@ -15,6 +15,7 @@ BENCHMARKS = {
     "stack": "benchmarks.stack",
     "limiter": "benchmarks.limiter",
     "contract": "benchmarks.contract",
+    "crs": "benchmarks.crs",
 }
 _PACKAGES = ("bsguard", "werkzeug", "flask", "gunicorn", "lmdb", "redis", "openapi-core", "jsonschema-rs")
 _OUTPUT = Path(__file__).resolve().parent.parent / ".run" / "bench.json"

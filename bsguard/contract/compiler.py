@@ -97,7 +97,7 @@ class _Compiler:
             self._problem(names[name], message, "let it refer to itself within properties or items only")
         if self.problems:
             raise DocumentError(self.problems)
-        schemas = Schemas(self.translator.definitions)
+        schemas = Schemas(self.translator.definitions, unsupported=self.translator.unsupported)
         entries: dict[tuple[Servers, str], PathEntry] = {}
         operations = []
         for done, draft in enumerate(drafts):

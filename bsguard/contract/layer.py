@@ -10,6 +10,7 @@ from bsguard.contract.config import ContractConfig, laxer
 from bsguard.contract.observed import Observer, route_of
 from bsguard.contract.place import Place
 from bsguard.contract.rules import CODE_OF, REASON_OF, RULES
+from bsguard.contract.violations import VIOLATIONS_COUNT_MAX
 from bsguard.core.errors import BodyError
 from bsguard.core.events import ContractViolated, EndpointUnknown, EnginesDisagreed, printable
 from bsguard.core.layer import Layer
@@ -24,9 +25,8 @@ if TYPE_CHECKING:
     from bsguard.core.driver import ResponseHead
     from bsguard.core.request import Request
 
-#: Violations of one rule that are told, and in the reason for people.
 _ACTS: Final[dict[str, Literal["deny", "log"]]] = {"block": "deny", "log": "log"}
-_TOLD_MAX: Final = 10
+#: Violations that the reason for people has room for.
 _IN_REASON_MAX: Final = 3
 _NAME_CHARS_MAX: Final = 40
 
@@ -116,8 +116,8 @@ class Contract(Layer[ContractConfig]):
                 facts = {
                     "operation": operation.id,
                     "route": operation.template,
-                    "plan": tuple(map(str, violations[:_TOLD_MAX])),
-                    "reference": tuple(map(str, said[:_TOLD_MAX])),
+                    "plan": tuple(map(str, violations[:VIOLATIONS_COUNT_MAX])),
+                    "reference": tuple(map(str, said[:VIOLATIONS_COUNT_MAX])),
                 }
                 note = Note(EnginesDisagreed, tuple(facts.items()))
                 rule = "contract.shadow"
@@ -147,8 +147,10 @@ class Contract(Layer[ContractConfig]):
             wanted = laxer(place.action, self.config.unspecified_parameters) if mine else place.action
             if wanted == "none":
                 continue
-            told = tuple(dict.fromkeys(str(violation) for violation in broken))[:_TOLD_MAX]
-            names = tuple(printable(name[:_NAME_CHARS_MAX]) for name in undeclared[:_TOLD_MAX]) if mine else ()
+            told = tuple(dict.fromkeys(str(violation) for violation in broken))[:VIOLATIONS_COUNT_MAX]
+            names = (
+                tuple(printable(name[:_NAME_CHARS_MAX]) for name in undeclared[:VIOLATIONS_COUNT_MAX]) if mine else ()
+            )
             facts = {
                 "operation": operation.id,
                 "route": operation.template,
@@ -163,7 +165,7 @@ class Contract(Layer[ContractConfig]):
                 f"{REASON_OF[rule]}: {'; '.join(told[:_IN_REASON_MAX])} ({operation.id})",
                 _ACTS[wanted],
                 _challenge(operation) if rule == "contract.security" else (),
-                details=tuple(dict.fromkeys(violation.detail for violation in broken))[:_TOLD_MAX],
+                details=tuple(dict.fromkeys(violation.detail for violation in broken))[:VIOLATIONS_COUNT_MAX],
                 note=Note(ContractViolated, tuple(facts.items())),
             )
 

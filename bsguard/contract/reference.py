@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bsguard.contract.operations import Operation
     from bsguard.core.request import Request
 
+_STRIPPED: Final = frozenset({"servers", "security"})
 #: A host that the document need not know: the operation was found already.
 _HOST: Final = "http://bsguard.invalid"
 
@@ -32,9 +33,9 @@ class Reference:
         import openapi_core
         from jsonschema_path import SchemaPath
 
-        # One server that every request goes to: the plan has found the operation, whatever its hosts.
-        data = {**document.data, "servers": [{"url": _HOST}]}
-        data["paths"] = {template: _without_servers(item) for template, item in document.data.get("paths", {}).items()}
+        # One server that every request goes to: the plan has found the operation, and looked for credentials.
+        data = {**document.data, "servers": [{"url": _HOST}], "security": []}
+        data["paths"] = {template: _stripped(item) for template, item in document.data.get("paths", {}).items()}
         validators: dict[str, Any] = {
             "3.0": openapi_core.V30RequestValidator,
             "3.1": openapi_core.V31RequestValidator,
@@ -59,12 +60,15 @@ class Reference:
         return found
 
 
-def _without_servers(item: Any) -> Any:
+def _stripped(item: Any) -> Any:
+    """A path item without servers and security requirements of its own or its operations."""
     if not isinstance(item, dict):
         return item
-    made = {key: value for key, value in item.items() if key != "servers"}
+    made = {key: value for key, value in item.items() if key not in _STRIPPED}
     return {
-        key: {name: below for name, below in value.items() if name != "servers"} if isinstance(value, dict) else value
+        key: {name: below for name, below in value.items() if name not in _STRIPPED}
+        if isinstance(value, dict)
+        else value
         for key, value in made.items()
     }
 

@@ -70,7 +70,10 @@ class Translator:
     formats: dict[str, str] = field(default_factory=dict)
     #: Names of all declared properties: they may be shown to a client.
     properties: set[str] = field(default_factory=set)
+    #: Definitions that are not translated exactly, by name, with what stands in the way.
+    unsupported: dict[str, str] = field(default_factory=dict)
     _waiting: list[str] = field(default_factory=list)
+    _current: str = ""
 
     def define(self, pointer: str) -> str:
         """The name of the definition made from the schema at *pointer*."""
@@ -78,7 +81,8 @@ class Translator:
         while self._waiting:
             waiting = self._waiting.pop()
             schema = resolve(self.document.data, waiting)
-            self.definitions[self.names[waiting]] = self._definition(schema, waiting)
+            self._current = self.names[waiting]
+            self.definitions[self._current] = self._definition(schema, waiting)
         return name
 
     def _name(self, pointer: str) -> str:
@@ -99,11 +103,17 @@ class Translator:
         made: dict[str, Any] = {}
         if isinstance(schema.get("$ref"), str):
             reference = schema["$ref"]
-            local = reference.startswith("#/") or reference == "#"
-            made["$ref"] = reference if in_one_piece or not local else self._reference(reference)
+            if in_one_piece or not reference.startswith("#"):
+                made["$ref"] = reference
+            elif reference.startswith("#/") or reference == "#":
+                made["$ref"] = self._reference(reference)
+            else:
+                self.unsupported.setdefault(self._current, "a reference by anchor")
             if self.document.version == "3.0":
                 return made  # its siblings have no meaning there
 
+        if "$recursiveRef" in schema:
+            self.unsupported.setdefault(self._current, "$recursiveRef, which is of another dialect")
         made |= self._keywords(schema, pointer, in_one_piece=in_one_piece)
         self.properties.update(schema.get("properties", ()) if isinstance(schema.get("properties"), dict) else ())
         if self.document.version == "3.0":
@@ -236,7 +246,21 @@ def endless(definitions: dict[str, Any]) -> set[str]:
 def recursive(definitions: dict[str, Any]) -> set[str]:
     """Definitions that contain themselves at some depth, and those that lead to one."""
     edges = {name: set(_targets(one, _anywhere)) for name, one in definitions.items()}
-    found = _in_circles(edges)
+    return _leading_to(_in_circles(edges), edges)
+
+
+def inexact(definitions: dict[str, Any], unsupported: dict[str, str]) -> dict[str, str]:
+    """Definitions that contain one of *unsupported* at some depth, each with a reason."""
+    edges = {name: set(_targets(one, _anywhere)) for name, one in definitions.items()}
+    reasons: dict[str, str] = {}
+    for name, reason in unsupported.items():
+        reasons |= dict.fromkeys(_leading_to({name}, edges), reason)
+    return reasons
+
+
+def _leading_to(found: set[str], edges: dict[str, set[str]]) -> set[str]:
+    """*found*, and all nodes of the graph from which one of them can be reached."""
+    found = set(found)
     while True:
         more = {name for name, targets in edges.items() if name not in found and targets & found}
         if not more:

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
 
-from bsguard.contract.schemas import BASE, recursive
+from bsguard.contract.schemas import BASE, inexact, recursive
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 try:
     import jsonschema_rs
@@ -53,13 +53,21 @@ class Schemas:
     """The definitions of one document, ready to make validators from. One registry is shared by all of them."""
 
     def __init__(
-        self, definitions: Mapping[str, Any], *, remotes: Mapping[str, Any] | None = None, formats: bool = True
+        self,
+        definitions: Mapping[str, Any],
+        *,
+        unsupported: Mapping[str, str] | None = None,
+        remotes: Mapping[str, Any] | None = None,
+        formats: bool = True,
     ) -> None:
-        """*remotes* are schemas by address that definitions may refer to; nothing else is ever fetched.
+        """*unsupported* definitions, by name with a reason, are unusable, and so is what contains them.
+
+        *remotes* are schemas by address that definitions may refer to; nothing else is ever fetched.
 
         *formats* says whether a wrong format is an error, as OpenAPI understands it, or a mere annotation.
         """
         self._recursive = recursive(dict(definitions))
+        self._inexact = inexact(dict(definitions), dict(unsupported or {}))
         self._made: dict[str, Validator] = {}
         whole = {"$id": BASE, "$defs": dict(definitions)}
         make = _fast if jsonschema_rs is not None else _slow
@@ -67,12 +75,20 @@ class Schemas:
 
     def of(self, name: str) -> Validator:
         """The validator of a definition; raises :class:`SchemaUnusable`."""
+        if name in self._inexact:
+            raise SchemaUnusable(self._inexact[name])
         if name not in self._made:
             self._made[name] = self._make({"$ref": f"{BASE}#/$defs/{name}"}, name in self._recursive)
         return self._made[name]
 
     def combined(self, properties: Mapping[str, str]) -> Validator:
-        """One validator for an object whose properties have these definitions; no property is required of it."""
+        """One validator for an object whose properties have these definitions; no property is required of it.
+
+        Raises :class:`SchemaUnusable`.
+        """
+        for name in properties.values():
+            if name in self._inexact:
+                raise SchemaUnusable(self._inexact[name])
         schema = {"properties": {key: {"$ref": f"{BASE}#/$defs/{name}"} for key, name in properties.items()}}
         return self._make(schema, not self._recursive.isdisjoint(properties.values()))
 
@@ -159,7 +175,8 @@ def _slow(whole: dict[str, Any], remotes: dict[str, Any], formats: bool) -> Call
         validator = cls(schema, registry=registry, format_checker=checker if formats else None)
         try:
             validator.is_valid("")  # resolves what it begins with
-            _compile_patterns(whole)
+            for pattern in _patterns(schema, whole["$defs"]):
+                _ecma(pattern)
         except (re.error, referencing.exceptions.Unresolvable, ValueError) as error:
             raise SchemaUnusable(_first_line(error)) from None
         return _Slow(validator)
@@ -201,17 +218,21 @@ def _ecma(pattern: str) -> re.Pattern[str]:
     return re.compile(re.sub(r"(\\.)|\$", lambda match: match[1] or r"\Z", pattern, flags=re.DOTALL), re.ASCII)
 
 
-def _compile_patterns(node: Any) -> None:
-    for one in _patterns(node):
-        _ecma(one)
-
-
-def _patterns(node: Any) -> Iterable[str]:
-    if isinstance(node, dict):
-        if isinstance(node.get("pattern"), str):
-            yield node["pattern"]
-        for value in node.values():
-            yield from _patterns(value)
-    elif isinstance(node, list):
-        for value in node:
-            yield from _patterns(value)
+def _patterns(schema: Any, definitions: dict[str, Any]) -> Iterator[str]:
+    """The patterns of *schema* and of the definitions that it leads to."""
+    seen: set[str] = set()
+    waiting = [schema]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, list):
+            waiting += node
+        elif isinstance(node, dict):
+            if isinstance(node.get("pattern"), str):
+                yield node["pattern"]
+            if isinstance(node.get("patternProperties"), dict):
+                yield from node["patternProperties"]
+            name = str(node.get("$ref", "")).rpartition("#/$defs/")[2]
+            if name in definitions and name not in seen:
+                seen.add(name)
+                waiting.append(definitions[name])
+            waiting += node.values()

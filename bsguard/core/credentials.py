@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import base64
+import binascii  # base64 without a module of its own
 
 
 def canonical(value: str) -> str:
@@ -17,13 +17,13 @@ def canonical(value: str) -> str:
     scheme, token = scheme.lower(), token.strip()
     pair = user_and_password(token) if scheme == "basic" else None
     if pair is not None:
-        token = base64.b64encode(pair).decode("ascii")
+        token = binascii.b2a_base64(pair, newline=False).decode("ascii")
     return f"{scheme} {token}"
 
 
 def user_and_password(token: str) -> bytes | None:
     """What Basic credentials hold (RFC 7617 §2), as forgiving as decoders are; None if that is nothing."""
     try:
-        return base64.b64decode(token)
+        return binascii.a2b_base64(token)
     except ValueError:
         return None

@@ -15,11 +15,18 @@ _ADDRESS_CHARS_MAX: Final = 64  # the longest IPv6 text has 45, and a zone may f
 
 _MAPPED: Final = ipaddress.IPv6Network("::ffff:0:0/96")
 
+#: The 96 bits before the IPv4 address, 64:ff9b::/96.
+_NAT64: Final = 0x0064_FF9B_0000_0000_0000_0000
+
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def parse_address(text: str) -> Address | None:
-    """The address that *text* spells, an IPv4-mapped IPv6 address as IPv4; None if it spells none."""
+    """The address that *text* spells; None if it spells none.
+
+    An IPv4 address in IPv6 clothes is IPv4: mapped (RFC 4291 §2.5.5.2), or translated by NAT64 (RFC 6052 §2.1). Behind
+    a translator all clients of the IPv4 internet would else be one /64.
+    """
     return _parse_address(text) if len(text) <= _ADDRESS_CHARS_MAX else None
 
 
@@ -34,6 +41,8 @@ def _parse_address(text: str) -> Address | None:
             address = ipaddress.IPv6Address(int(address))
         if address.ipv4_mapped is not None:
             return address.ipv4_mapped
+        if int(address) >> 32 == _NAT64 and (inner := ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)).is_global:
+            return inner  # RFC 6052 §3.1: the prefix never stands before an address that is not global
     return address
 
 

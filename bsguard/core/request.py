@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
     from bsguard.core.client import Arrival
-    from bsguard.core.layer import Layer
     from bsguard.core.media import MediaType
     from bsguard.core.settings import Settings
     from bsguard.core.surfaces import Placement
@@ -53,7 +52,6 @@ class Shared:
         "bodies",
         "cost_us",
         "id",
-        "kept",
         "prefix",
         "refused_by",
         "respond",
@@ -72,8 +70,6 @@ class Shared:
         self.account: str | None = None
         #: The layer that refused the request; empty while none has.
         self.refused_by = ""
-        #: What layers keep between their phases, each under itself.
-        self.kept: dict[Layer[Any], Any] = {}
         #: Headers that verdicts want in the answer.
         self.respond: tuple[tuple[str, str], ...] = ()
         #: Microseconds that judging took, once it is done.
@@ -105,8 +101,8 @@ class Request:
         self.settings = settings
         self._json: tuple[Body, object, int] | None = None
         self._placement: tuple[tuple[str, str], Placement] | None = None
-        #: What a layer worked out in its head phase and needs in its body phase, by layer.
-        self.memo: dict[object, object] = {}
+        #: What a layer worked out in one phase and needs in a later one, by layer.
+        self.memo: dict[object, Any] = {}
         self.shared = shared or Shared(self._new_id(), arrival_of(environ))
         #: Who is calling; see :mod:`bsguard.core.client`.
         self.client = client_of(self.shared.arrival, settings.trusted_proxies)

@@ -106,7 +106,7 @@ class Limiter(Layer[LimiterConfig]):
             return Verdict(tuple(found)) if found else ALLOW
         counters = [charge.counter for charge in step.charges]
         taken = self.store.take(int(now * SECOND_US), counters, step.marks, step.bans)
-        request.shared.kept[self] = Kept(step, taken, in_flight, watched, now)
+        request.memo[self] = Kept(step, taken, in_flight, watched, now)
         if taken.banned_until_us:
             self._bans.remember(subject, taken.banned_until_us / SECOND_US, now)
             return Verdict((*found, _banned((taken.banned_until_us - taken.now_us) / SECOND_US)))
@@ -118,7 +118,7 @@ class Limiter(Layer[LimiterConfig]):
 
     def observe(self, request: Request, response: ResponseHead) -> None:
         """Give places back, and draw the consequences of the application's answer."""
-        kept: Kept | None = request.shared.kept.pop(self, None)
+        kept: Kept | None = request.memo.pop(self, None)
         if kept is None:
             return
         now = self.clock.now()

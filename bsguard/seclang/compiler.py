@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 from bsguard.seclang import operators, updates
 from bsguard.seclang.macros import constant, read_template
 from bsguard.seclang.model import Marker, Rule
-from bsguard.seclang.patterns import compile_pattern
+from bsguard.seclang.patterns import compile_pattern, translate
+from bsguard.seclang.prefilter.literals import needed
 from bsguard.seclang.prefilter.needles import PART_OF
 from bsguard.seclang.transforms import TRANSFORMS
 from bsguard.seclang.variables import read_updates
@@ -36,7 +37,8 @@ class Target:
     name: str
     #: Lower-case key, None for all.
     key: bytes | None = None
-    pattern: Callable[[bytes], object] | None = None
+    #: Whether a key is meant, if keys are meant by a pattern.
+    pattern: Callable[[bytes], bool] | None = None
     counted: bool = False
     skips: Callable[[bytes], bool] | None = None
     #: Part of the request that the prefilter counts the variable to, "" if none.
@@ -49,7 +51,7 @@ class Target:
         else:
             found = transaction.entries(self.name)
             if self.pattern is not None:
-                found = [entry for entry in found if self.pattern(entry[0]) is not None]
+                found = [entry for entry in found if self.pattern(entry[0])]
         if self.skips is not None:
             found = [entry for entry in found if not self.skips(entry[0])]
         if self.counted:
@@ -109,6 +111,8 @@ class Plan:
     """A program, ready to run: the steps of each phase in order."""
 
     phases: dict[int, tuple[Step, ...]] = field(default_factory=dict)
+    #: Phases that have rules with a needle.
+    scanned: frozenset[int] = frozenset()
     #: What TX holds before the first rule runs.
     initial: Mapping[bytes, bytes] = field(default_factory=dict)
     prefilter: Prefilter | None = None
@@ -143,7 +147,8 @@ def compile_program(
                 jump = _jump(item, index, items, len(steps))
                 steps.append(build_step(item, jump, program, bits.get(item.id, 0)))
         phases[phase] = tuple(steps)
-    return Plan(phases, initial or {}, prefilter)
+    scanned = frozenset(phase for phase, steps in phases.items() if any(step.needle for step in steps))
+    return Plan(phases, scanned, initial or {}, prefilter)
 
 
 def _jump(rule: Rule, index: int, items: list[Rule | Marker], position: int) -> int | None:
@@ -217,7 +222,7 @@ def resolve_targets(variables: Iterable[Variable]) -> tuple[Target, ...]:
             Target(
                 variable.name,
                 None if variable.key is None or variable.is_pattern else _encoded(variable.key).lower(),
-                compile_pattern(f"(?i){variable.key}").search if variable.is_pattern else None,
+                _key_pattern(variable.key) if variable.key is not None and variable.is_pattern else None,
                 variable.counted,
                 _any(tests) if tests else None,
                 "" if variable.counted else PART_OF.get(variable.name, ""),
@@ -231,10 +236,19 @@ def key_test(variable: Variable) -> Callable[[bytes], bool]:
     if variable.key is None:
         return lambda _: True
     if variable.is_pattern:
-        search = compile_pattern(f"(?i){variable.key}").search
-        return lambda key: search(key) is not None
+        return _key_pattern(variable.key)
     wanted = _encoded(variable.key).lower()
     return lambda key: key.lower() == wanted
+
+
+def _key_pattern(text: str) -> Callable[[bytes], bool]:
+    """A test of keys by the regular expression *text*; the literals that it needs are looked for first."""
+    search = compile_pattern(f"(?i){text}").search
+    sets = needed(translate(text))
+    if not sets or len(sets[0]) > 1:
+        return lambda key: search(key) is not None
+    (literal,) = sets[0]
+    return lambda key: literal in key.lower() and search(key) is not None
 
 
 def _any(tests: list[Callable[[bytes], bool]]) -> Callable[[bytes], bool]:

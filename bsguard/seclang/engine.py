@@ -5,13 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from bsguard.seclang.compiler import Machine
-from bsguard.seclang.operators import integer
 from bsguard.seclang.request import Found, Inspection, Match, Verdict
 from bsguard.seclang.transaction import Transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from bsguard.seclang.bodies import Limits
     from bsguard.seclang.compiler import Plan, Runnable, Step, Target
     from bsguard.seclang.model import Options, Rule
@@ -43,6 +40,7 @@ class Engine:
         if self.going_on:
             transaction.read_body()
             self.phase(2)
+            self._refuse_unread()
         if response is not None and self.going_on:
             transaction.read_response_head(response)
             self.phase(3)
@@ -64,12 +62,15 @@ class Engine:
 
     def outcome(self) -> Inspection:
         """What has come of it so far."""
-        scores = {
-            name.decode("latin-1"): integer(value)
-            for name, value in self.transaction.stores["TX"].items()
-            if name.endswith(b"_score") or b"_score_" in name
-        }
-        return Inspection(tuple(self.matches), self.verdict, scores, self.transaction.parsed.error)
+        transaction = self.transaction
+        error = "" if transaction.unread is None else transaction.unread.error
+        return Inspection(tuple(self.matches), self.verdict, transaction.stores["TX"], error)
+
+    def _refuse_unread(self) -> None:
+        """Refuse what the rules could not see whole, unless they have decided, or an ``allow`` has."""
+        unread = self.transaction.unread
+        if unread is not None and self.going_on and self.machine.engine == "On" and not self.allowed_until:
+            self.verdict = Verdict("deny", 413 if unread.limit else 400, 0, 2)
 
     def phase(self, number: int) -> None:
         """Run one phase, unless ``allow`` has let it pass."""
@@ -80,7 +81,7 @@ class Engine:
         steps = self.plan.phases[number]
         index, end = 0, len(steps)
         removed = self.transaction.removed
-        prefilter = self.plan.prefilter
+        prefilter = self.plan.prefilter if number in self.plan.scanned else None
         possible = prefilter.candidates(self.transaction) if prefilter is not None else 0
         while index < end:
             step = steps[index]
@@ -125,21 +126,22 @@ class Engine:
             self._act(link)
             return True
         transaction = self.transaction
-        match = link.bound(transaction)
+        match, negated = link.bound(transaction), link.negated
         matched = False
         for target in link.targets:
             seen = transaction.seen.get(target.part)
-            idle = seen is not None and link.chain <= seen.idle
-            for key, value in self._selected(rule, target):
-                for transformed in (value,) if idle else _transformed(link, value):
-                    captures = match(transformed)
-                    if (captures is None) != link.negated:
-                        continue
-                    matched = True
-                    transaction.matched.append((_full_name(target, key), transformed))
-                    if link.capture and captures:
-                        transaction.capture(captures)
-                    self._act(link)
+            values = self._selected(rule, target)
+            if seen is None or not link.chain <= seen.idle:
+                values = [(key, changed) for key, value in values for changed in _transformed(link, value)]
+            for key, value in values:
+                captures = match(value)
+                if (captures is None) != negated:
+                    continue
+                matched = True
+                transaction.matched.append((_full_name(target, key), value))
+                if link.capture and captures:
+                    transaction.capture(captures)
+                self._act(link)
         return matched
 
     def _selected(self, rule: Rule, target: Target) -> list[tuple[bytes, bytes]]:
@@ -173,19 +175,14 @@ class Engine:
         return True
 
 
-def _transformed(link: Runnable, value: bytes) -> Iterator[bytes]:
-    """The value that the operator sees; with multiMatch, every different one on the way there."""
-    if not link.multi_match:
-        for transform in link.transformations:
-            value = transform(value)
-        yield value
-        return
-    yield value
+def _transformed(link: Runnable, value: bytes) -> list[bytes]:
+    """What the operator sees of a value; with multiMatch, every different stage on the way."""
+    stages = [value]
     for transform in link.transformations:
-        changed = transform(value)
-        if changed != value:
-            yield changed
-        value = changed
+        value = transform(value)
+        if link.multi_match and value != stages[-1]:
+            stages.append(value)
+    return stages if link.multi_match else [value]
 
 
 def _full_name(target: Target, key: bytes) -> bytes:

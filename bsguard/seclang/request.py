@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from bsguard.seclang.operators import integer
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -85,12 +87,22 @@ class Inspection:
 
     matches: tuple[Match, ...] = ()
     verdict: Verdict = field(default_factory=Verdict)
-    #: TX variables whose names end in ``_score`` or hold ``_score_``, as numbers.
-    scores: Mapping[str, int] = field(default_factory=dict)
-    #: Why the body could not be read as what it says it is; empty if it could.
+    #: TX as it was at the end.
+    variables: Mapping[bytes, bytes] = field(default_factory=dict)
+    #: Why query or body could not be read as what they say they are; empty if they could. Such a request is refused
+    #: with 400, or 413 where it passed a limit, by rule 0, unless a rule allows it.
     body_error: str = ""
 
     @property
     def rule_ids(self) -> tuple[int, ...]:
         """Ids of the rules that matched, in the order in which they ran."""
         return tuple(match.rule_id for match in self.matches)
+
+    @property
+    def scores(self) -> dict[str, int]:
+        """The entries of TX whose names end in ``_score`` or hold ``_score_``, as numbers."""
+        return {
+            name.decode("utf-8", "backslashreplace"): integer(value)
+            for name, value in self.variables.items()
+            if name.endswith(b"_score") or b"_score_" in name
+        }

@@ -67,6 +67,9 @@ _TAILS: Final = (
 )
 
 
+_BACKSLASH: Final = ord("\\")
+
+
 def detect_sqli(value: bytes) -> bytes | None:
     """The shape of the SQL that *value* injects, such as ``q&e``, or None. Linear in the length of *value*."""
     if _PLAIN.fullmatch(value) or (len(value) <= _SIGNAL_BYTES_MAX and not _SIGNAL.search(value.lower())):
@@ -82,10 +85,10 @@ def _starts(value: bytes) -> Iterator[tuple[int, bytes]]:
     """Where the statement goes on after *value* has closed the string that it stands in, and which that is."""
     yield 0, b""
     for quote, escaping, standard in _TAILS:
-        if quote not in value:
+        if ord(quote) not in value:
             continue
         escaped = escaping.match(value)
         if escaped:
             yield escaped.end(), quote
-        if b"\\" in value and (match := standard.match(value)) and (not escaped or match.end() != escaped.end()):
+        if _BACKSLASH in value and (match := standard.match(value)) and (not escaped or match.end() != escaped.end()):
             yield match.end(), quote

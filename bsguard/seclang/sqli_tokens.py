@@ -58,7 +58,7 @@ def tokens(value: bytes, position: int, quote: bytes) -> Iterator[Token]:
         if kind == "word":
             word = match[0].lower()
             yield _word(word, value, match.end()) if word in _KNOWN else "n", word
-        elif kind == "string" or kind == "single" or kind == "double":
+        elif kind == "string":
             opened = (match["single"] is not None and quote != b'"') or (match["double"] is not None and quote != b"'")
             yield ("t" if opened else "s"), b""
         elif kind == "comment":

@@ -49,12 +49,12 @@ class Transaction:
         "exclusions",
         "limits",
         "matched",
-        "parsed",
         "removed",
         "request",
         "request_body",
         "seen",
         "stores",
+        "unread",
         "values",
     )
 
@@ -74,7 +74,8 @@ class Transaction:
         self.body_forced = False
         #: Whether bodies are looked at, as ``ctl:requestBodyAccess`` may change.
         self.request_body = True
-        self.parsed = ParsedBody()
+        #: What could not be read as what it says it is, query or body, if anything.
+        self.unread: ParsedBody | None = None
         #: Name and value of what the current rule has matched, in order.
         self.matched: list[Entry] = []
         self._read_head()
@@ -124,9 +125,15 @@ class Transaction:
 
     def expand(self, template: Template) -> bytes:
         """Fill in a template."""
-        if len(template) == 1 and isinstance(template[0], bytes):
-            return template[0]
-        return b"".join(self.first(part.name, part.key) if isinstance(part, Reference) else part for part in template)
+        filled = []
+        for part in template:
+            if not isinstance(part, Reference):
+                filled.append(part)
+            elif part.name == "TX":  # nearly all are
+                filled.append(self.stores["TX"].get(part.key, b""))
+            else:
+                filled.append(self.first(part.name, part.key))
+        return b"".join(filled)
 
     # What rules change.
 
@@ -185,6 +192,7 @@ class Transaction:
         values["ARGS_GET_NAMES"] = values["ARGS_NAMES"] = [(name, name) for name, _ in arguments]
         if queried.error:
             self.scalar("URLENCODED_ERROR", b"1")
+            self.unread = queried
         media = self.first("REQUEST_HEADERS", b"content-type")
         processor = next((name for pattern, name in _MEDIA if pattern.match(media)), b"")
         self.scalar("REQBODY_PROCESSOR", processor)
@@ -196,13 +204,15 @@ class Transaction:
         body = self.request.body
         processor = self.first("REQBODY_PROCESSOR")
         self.scalar("REQUEST_BODY_LENGTH", b"%d" % len(body))
-        if body and (self.body_forced or processor not in _WITHOUT_RAW_BODY):
+        raw = self.body_forced or processor not in _WITHOUT_RAW_BODY
+        if raw and len(body) > self.limits.body_bytes_max:
+            self._take(ParsedBody(error="longer than body_bytes_max allows", limit="body_bytes_max"))
+            return
+        if raw and body:
             self.scalar("REQUEST_BODY", body)
         parse = PROCESSORS.get(processor.decode("ascii", "replace"))
-        if parse is None or not body:
-            return
-        parsed = self.parsed = parse(body, self.first("REQUEST_HEADERS", b"content-type"), self.limits)
-        self._take(parsed)
+        if parse is not None and body:
+            self._take(parse(body, self.first("REQUEST_HEADERS", b"content-type"), self.limits))
 
     def _take(self, parsed: ParsedBody) -> None:
         arguments = list(parsed.arguments)
@@ -225,6 +235,7 @@ class Transaction:
         if parsed.strict_error:
             self.scalar("MULTIPART_STRICT_ERROR", b"1")
         if parsed.error:
+            self.unread = parsed
             message = parsed.error.encode()
             for name in ("REQBODY_ERROR", "REQBODY_PROCESSOR_ERROR"):
                 self.scalar(name, b"1")

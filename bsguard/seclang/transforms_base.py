@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import base64
+import binascii
 import re
 from typing import Final
 
 _BASE64: Final = re.compile(rb"(?:[A-Za-z0-9+/]{4})*+(?:[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{2}==)?")
+_PADDING: Final = ord("=")
+#: What may be Base64 up to its end or its first NUL; most values are not, and this tells soonest.
+_LETTERS: Final = re.compile(rb"[A-Za-z0-9+/= \r\n]*+(?:\0|\Z)")
 _LINE_END: Final = re.compile(rb" *+(?:\r?\n|\Z)")
 _BASE64_ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _LAST_PADDING: Final = re.compile(rb"=(?!=)")
@@ -15,14 +19,18 @@ _NOT_BASE64: Final = bytes(byte for byte in range(256) if byte not in _BASE64_AL
 
 def base64_decode(value: bytes) -> bytes:
     """Strict but for line ends: what is not Base64 to its end, or to its first NUL, stays as it is."""
-    text = _LINE_END.sub(b"", value.partition(b"\0")[0])
-    return base64.b64decode(text) if value and _BASE64.fullmatch(text) else value
+    if not value or not _LETTERS.match(value):
+        return value
+    text = value if value.isalnum() else _LINE_END.sub(b"", value.partition(b"\0")[0])
+    if len(text) % 4 or not _BASE64.fullmatch(text):
+        return value
+    return binascii.a2b_base64(text)
 
 
 def base64_decode_ext(value: bytes) -> bytes:
     """Forgiving: every other character is skipped; nothing remains where ``=`` cuts a group after one character."""
     letters = value.translate(None, _NOT_BASE64)
-    if b"=" in value and _cut_after_one(value):
+    if _PADDING in value and _cut_after_one(value):
         return b""
     missing = -len(letters) % 4
     decoded = base64.b64decode(letters + b"A" * missing)

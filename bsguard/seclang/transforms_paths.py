@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from typing import Final
 
+_SLASH: Final = ord("/")
+
 
 def normalise_path(value: bytes) -> bytes:
     """No doubled slashes, ``.`` and, where a directory stands before it, ``..``; nothing climbs above ``/``.
 
     ModSecurity also drops a name that merely ends in two dots, unless it is at most three long and first.
     """
-    if b"/" not in value and not value.endswith(b"."):
+    if _SLASH not in value and not value.endswith(b"."):
         return value
     relative = not value.startswith(b"/")
     climbing = False  # a relative path has come to its start: dots cannot remove anything any more

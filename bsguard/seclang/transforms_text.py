@@ -7,7 +7,8 @@ from typing import Final
 
 #: C's isspace() in the "C" locale.
 _SPACES: Final = b" \t\n\v\f\r"
-_RUN_OF_SPACES: Final = re.compile(rb"[ \t\n\v\f\r]+")
+_AS_SPACE: Final = bytes.maketrans(_SPACES, b" " * len(_SPACES))
+_SPACE: Final = ord(" ")
 
 #: ModSecurity drops both bytes of a UTF-8 no-break space wherever they stand, alone too.
 _WHITESPACE_AND_NBSP: Final = _SPACES + b"\xa0\xc2"
@@ -33,8 +34,14 @@ def remove_whitespace(value: bytes) -> bytes:
 
 def compress_whitespace(value: bytes) -> bytes:
     """Every run of white space becomes one space."""
-    result = _RUN_OF_SPACES.sub(b" ", value)
+    result = _with_single_spaces(value.translate(_AS_SPACE))
     return value if result == value else result
+
+
+def _with_single_spaces(value: bytes) -> bytes:
+    while value.find(b"  ") >= 0:  # every turn halves the runs, so that all turns together are linear
+        value = value.replace(b"  ", b" ")
+    return value
 
 
 def trim(value: bytes) -> bytes:
@@ -64,19 +71,20 @@ def replace_nulls(value: bytes) -> bytes:
 
 _CMD_LINE: Final = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ,;\t\r\n", b"abcdefghijklmnopqrstuvwxyz     ")
 _CMD_LINE_DROPS: Final = b"\"'\\^"
-_TWO_SPACES_OR_MORE: Final = re.compile(b" {2,}")
 
 
 def cmd_line(value: bytes) -> bytes:
     r"""What a shell's quoting hides: ``"c^md" ,/C`` becomes ``cmd/c``."""
     result = value.translate(_CMD_LINE, _CMD_LINE_DROPS)
-    if b" " in result:
-        if b"  " in result:
-            result = _TWO_SPACES_OR_MORE.sub(b" ", result)
+    if _SPACE in result:
+        result = _with_single_spaces(result)
         result = result.replace(b" /", b"/").replace(b" (", b"(")
     return value if result == value else result
 
 
+_ASTERISK: Final = ord("*")
+_HASH: Final = ord("#")
+_DASH: Final = ord("-")
 _C_COMMENT: Final = re.compile(rb"/\*(?:.*?\*/|.*)", re.DOTALL)
 _COMMENT_MARKS: Final = re.compile(rb"/\*|\*/|<!--|-->|--|#")
 #: A comment that ends takes the next byte along as it is, and a NUL where there is none: so does the reference.
@@ -87,17 +95,21 @@ _COMMENT_OR_LINE_END: Final = re.compile(
 
 def replace_comments(value: bytes) -> bytes:
     """Every C comment, one without an end too, becomes one space."""
-    return _C_COMMENT.sub(b" ", value) if b"/*" in value else value
+    return _C_COMMENT.sub(b" ", value) if _ASTERISK in value else value
 
 
 def remove_comments_char(value: bytes) -> bytes:
     """The marks of C, SQL, shell and HTML comments go; the text between them stays."""
-    return _COMMENT_MARKS.sub(b"", value) if _COMMENT_MARKS.search(value) else value
+    return _COMMENT_MARKS.sub(b"", value) if _may_hold_comments(value) else value
 
 
 def remove_comments(value: bytes) -> bytes:
     """C and HTML comments go, and everything from ``--`` or ``#`` on."""
-    return _COMMENT_OR_LINE_END.sub(_removed_comment, value) if _COMMENT_MARKS.search(value) else value
+    return _COMMENT_OR_LINE_END.sub(_removed_comment, value) if _may_hold_comments(value) else value
+
+
+def _may_hold_comments(value: bytes) -> bool:
+    return _HASH in value or _ASTERISK in value or _DASH in value
 
 
 def _removed_comment(match: re.Match[bytes]) -> bytes:

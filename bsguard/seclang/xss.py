@@ -35,17 +35,21 @@ _COMMENT_END: Final = re.compile(rb"--!?>")
 #: What makes Internet Explorer read within a comment or a declaration, and declarations that no input may hold.
 _READ_ON: Final = re.compile(rb"`|\A-*\s*(?:\[if|xml|import|entity|doctype)", re.IGNORECASE)
 _ANY_EVENT: Final = re.compile(rb"on[a-z]{3,}")
-_CODE_ADDRESS: Final = re.compile(rb"(?:java|vb|live|j)script|data|view-source|mocha|behaviou?r")
+_CODE_ADDRESS: Final = re.compile(rb"(?:(?:java|vb|live|j)script|data|view-source|mocha|behaviou?r):")
 
 _QUOTES: Final = b"\"'`"
 _NO_CHARACTERS: Final = bytes(range(0x21)) + bytes(range(0x7F, 0x100))
 _ENTITY: Final = re.compile(rb"&#(?:[xX]0*+([0-9a-fA-F]{0,6})|0*+([0-9]{0,7}));?+|&(colon|tab|newline);", re.IGNORECASE)
 
 
+_LESS_THAN: Final = ord("<")
+_EQUALS: Final = ord("=")
+
+
 def detect_xss(value: bytes) -> bool:
     """Whether *value* holds a tag, attribute or address that runs script. Linear in the length of *value*."""
-    assigns = b"=" in value
-    if not assigns and b"<" not in value:
+    assigns = _EQUALS in value
+    if not assigns and _LESS_THAN not in value:
         return False
     page = _Page(value, assigns and _names_attributes(value))
     if page.text_runs(0):

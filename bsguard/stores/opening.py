@@ -15,6 +15,7 @@ import shutil
 import stat
 import time
 from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -48,6 +49,9 @@ SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108
 
 #: How long a table in memory stays after its state directory was deleted.
 STALE_SECONDS: Final = 7 * 86_400
+
+#: Tables that a start looks at.
+_SWEPT_MAX: Final = 100
 
 #: Beside a table in memory: the path of its state directory.
 _OWNER: Final = "table.owner"
@@ -169,8 +173,9 @@ def _place(folder: Path) -> Path:
         if system.f_bavail * system.f_frsize < MAP_BYTES and not (place / FILE).exists():
             return folder
         open_folder(place, setting=SETTING)
-        (place / _OWNER).write_bytes(bytes(folder.resolve()))
-        _sweep()
+        if not (place / _OWNER).exists():
+            (place / _OWNER).write_bytes(bytes(folder.resolve()))
+            _sweep()
         return place
     except OSError:  # there is no such file system here
         return folder
@@ -182,11 +187,12 @@ def _place(folder: Path) -> Path:
 def _sweep() -> None:
     """Give back the memory of tables whose state directory is gone, such as that of a release long replaced.
 
-    Another container may share the memory and not the directory, so a table that was used lately stays.
+    Another container may share the memory and not the directory, so a table that was used lately stays. Only some are
+    looked at, whenever there is a new one: a machine that runs many tests may have thousands.
     """
     from bsguard.stores.local import FILE
 
-    for place in SHARED_MEMORY.glob(f"bsguard-{os.geteuid()}-*"):
+    for place in islice(SHARED_MEMORY.glob(f"bsguard-{os.geteuid()}-*"), _SWEPT_MAX):
         try:
             facts = place.lstat()
             if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.geteuid():

@@ -9,6 +9,7 @@ A store gives access to its buckets inside one transaction and calls :func:`take
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING, Final, Protocol
 
 from bsguard.stores.port import PLACE_BYTES, TAG_BYTES, Taken
@@ -18,9 +19,17 @@ if TYPE_CHECKING:
 
     from bsguard.stores.port import Ban, Change, Counter
 
+#: How long before its step a caller may have looked at the clock: longer than any request waits.
+LATE_US_MAX: Final = 60_000_000
+
 WAYS: Final = 8
-_SLOT_BYTES: Final = TAG_BYTES + 8  # a tag, and a deadline of 64 bits
+_DEADLINE: Final = struct.Struct("<Q")
+_SLOT_BYTES: Final = TAG_BYTES + _DEADLINE.size
 BUCKET_BYTES: Final = WAYS * _SLOT_BYTES
+
+
+#: Position and counter; place, bucket and slot where it is, or -1; its load with this charge.
+_Charge = tuple[int, "Counter", bytes, bytes, int, int]
 
 
 class Buckets(Protocol):
@@ -44,31 +53,32 @@ def take(
         until = find(buckets, key)
         if until > now_us and not any(held[position] for position in unless):
             return Taken(until, (), (), held, now_us)
-    get = buckets.get
+    get, unpack = buckets.get, _DEADLINE.unpack_from  # this loop is most of what a request costs
     loads: list[int] = []
     over: list[int] = []
-    charges: list[tuple[int, Counter, bytes, int, int]] = []
+    charges: list[_Charge] = []
     refused = False
-    for position, counter in enumerate(counters):
+    for counter in counters:
         key, (emission, capacity), cost, soft, unless, _, _ = counter
         if unless and any(held[mark] for mark in unless):
             loads.append(-1)
             continue
-        bucket = get(key[:PLACE_BYTES], b"")
+        place = key[:PLACE_BYTES]
+        bucket = get(place, b"")
         at = bucket.find(key[PLACE_BYTES:])
-        if at > 0 and at % _SLOT_BYTES:
-            at = _aligned(bucket, key, at)
+        if at % _SLOT_BYTES:  # not found, or bytes across two slots
+            at = _aligned(bucket, key, at) if at > 0 else -1
         full = emission * capacity
-        load = int.from_bytes(bucket[at + TAG_BYTES : at + _SLOT_BYTES], "little") - now_us if at >= 0 else 0
+        load = unpack(bucket, at + TAG_BYTES)[0] - now_us if at >= 0 else 0
         if load < 0:
             load = 0
-        elif load > full:  # only a clock that was set back leaves more than fits
-            load = full
+        elif load > full:
+            load = _beyond(load, full)
         if load + emission * (cost or 1) > full:
-            over.append(position)
+            over.append(len(loads))
             refused = refused or not soft
         elif cost:
-            charges.append((position, counter, bucket, at, load + emission * cost))
+            charges.append((len(loads), counter, place, bucket, at, load + emission * cost))
         loads.append(load)
     if not refused:
         _charge(buckets, now_us, charges, marks, loads)
@@ -76,26 +86,29 @@ def take(
 
 
 def _charge(
-    buckets: Buckets,
-    now_us: int,
-    charges: Sequence[tuple[int, Counter, bytes, int, int]],
-    marks: Sequence[bytes],
-    loads: list[int],
+    buckets: Buckets, now_us: int, charges: Sequence[_Charge], marks: Sequence[bytes], loads: list[int]
 ) -> None:
-    put = buckets.put
+    put, pack = buckets.put, _DEADLINE.pack
     written: set[bytes] = set()
-    for position, counter, bucket, at, load in charges:
-        key = counter.key
-        place = key[:PLACE_BYTES]
+    for position, counter, place, bucket, at, load in charges:
         loads[position] = load
-        deadline = (now_us + load).to_bytes(8, "little")
         if at >= 0 and place not in written:
-            put(place, bucket[: at + TAG_BYTES] + deadline + bucket[at + _SLOT_BYTES :])
+            put(place, bucket[: at + TAG_BYTES] + pack(now_us + load) + bucket[at + _SLOT_BYTES :])
         else:  # a new key, or a bucket that this very step has changed
-            _place(buckets, key, deadline)
+            _place(buckets, counter.key, pack(now_us + load))
         written.add(place)
         if counter.mark >= 0:
             set_deadline(buckets, now_us, marks[counter.mark], now_us + counter.mark_us)
+
+
+def _beyond(load: int, full: int) -> int:
+    """The load of a counter that holds more than fits.
+
+    A caller that is late by a moment sees what was counted after it had looked at the clock: full. More than that comes
+    from a clock that was set back, and then nobody knows; empty, because full would shut out everybody who was there
+    for as long as the clock was set back.
+    """
+    return full if load <= full + LATE_US_MAX else 0
 
 
 def settle(buckets: Buckets, now_us: int, changes: Sequence[Change], marks: Sequence[tuple[bytes, int]]) -> list[int]:
@@ -103,7 +116,8 @@ def settle(buckets: Buckets, now_us: int, changes: Sequence[Change], marks: Sequ
     loads: list[int] = []
     for key, (emission, capacity), units in changes:
         full = emission * capacity
-        load = min(max(find(buckets, key) - now_us, 0), full)
+        load = max(find(buckets, key) - now_us, 0)
+        load = _beyond(load, full) if load > full else load
         load = min(max(load + emission * units, 0), full)
         set_deadline(buckets, now_us, key, now_us + load)
         loads.append(load)

@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from bsguard.limiter.subjects import credential_of, target_of
 from bsguard.testing import environ, run
-from tests.limiter.support import OTHER, PEER, PROXY, Bench, CountingStore, Doors, basic, code_of, table
+from tests.limiter.support import OTHER, PEER, PROXY, Bench, CountingStore, Doors, code_of, table
 
 GOOD = "Bearer sk_live_9hT4kQ2mXw7LpZ3v"
 #: Nothing but guesses counts here.
@@ -272,108 +271,15 @@ def test_of_several_workers_that_come_to_a_ban_at_once_one_bans() -> None:
     assert bench.named("ban.set")[0].seconds == 600
 
 
-# --- one target, many clients -----------------------------------------------------------------------------------------
+def test_keys_that_are_revoked_together_ban_once() -> None:
+    keys = [f"Bearer {number:05d}{'x' * 20}" for number in range(12)]
+    bench = Bench(dict(GUESSES), app=Waiting(*keys, together=1))
+    assert [bench.ask("/private", key=key).status for key in keys] == [200] * 12
+    bench.app.good.clear()
+    bench.app.barrier = threading.Barrier(12)  # known, so that none is charged before
 
-TARGETED = {"GLOBAL_RATE": "1000000/second", "TARGET_RATE": "3/hour"}
-
-
-def botnet(bench: Bench, key: str, times: int) -> list[int]:
-    """Guesses with the beginning *key*, each from an address of its own."""
-    return [bench.ask("/private", by=f"192.0.2.{number}", key=f"{key}{number:012d}").status for number in range(times)]
-
-
-def test_guessing_at_one_key_from_many_addresses_is_bounded() -> None:
-    bench = doors(config=dict(TARGETED))
-
-    assert botnet(bench, "Bearer sk_live_Vict1mKey000", 6) == [401] * 3 + [429] * 3
-    assert botnet(bench, "Bearer sk_live_An0therKey00", 3) == [401] * 3
-
-
-def test_a_known_credential_is_not_locked_out_while_its_beginning_is_attacked() -> None:
-    bench = doors(config=dict(TARGETED))
-    bench.ask("/private", key=GOOD)
-    botnet(bench, GOOD[:26], 20)
-
-    assert bench.statuses(5, "/private", key=GOOD) == [200] * 5
-    assert bench.ask("/private", key=GOOD, by=OTHER).status == 200, "wherever it comes from"
-
-
-def test_guesses_that_are_refused_for_their_target_are_counted_for_the_client() -> None:
-    bench = doors(config=dict(TARGETED))
-    bench.ask("/private", key=GOOD)
-    botnet(bench, GOOD[:26], 20)
-    bench.events.clear()
-
-    # Otherwise the refusals would say for free which credentials are not the good one.
-    assert bench.statuses(1, "/private", key=GOOD, by=OTHER) == [200]
-    stranger = "198.51.100.77"
-    keys = [f"{GOOD[:26]}{number:012d}" for number in range(50, 58)]
-    assert [bench.ask("/private", key=key, by=stranger).status for key in keys] == [429] * 8
-    assert bench.rules().count("limiter.credentials") == 8 - 5
-    assert bench.ask("/private", key=GOOD, by=stranger).status == 429
-    assert bench.named("ban.set") == []
-
-
-@pytest.mark.parametrize("issuer", ["sk_live_", "sk-ant-api03-", "github_pat_", "v2.local."])
-def test_what_all_keys_of_an_issuer_begin_with_is_no_target(issuer: str) -> None:
-    """Or anybody could lock out all keys that are new, with a few guesses an hour."""
-    good = f"Bearer {issuer}9hT4kQ2mXw7LpZ3vR8sD"
-    bench = Bench(dict(TARGETED), app=Doors(good))
-    for number in range(30):
-        bench.ask("/private", by=f"192.0.2.{number}", key=f"Bearer {issuer}{number:04d}aaaaaaaaaaaaaaaaaaaa")
-
-    assert bench.ask("/private", key=good).status == 200
-
-
-TARGETS: dict[str, tuple[str, str]] = {
-    "a user name": (basic("ann", "x"), "user ann"),
-    "a user name in capitals": (basic("ANN ", "x"), "user ann"),
-    "a user name that is none": (basic("", "x"), "user "),
-    "a user without password": ("Basic YW5u", "user ann"),
-    "base64 with signs that most decoders skip": ("basic Y.W.5.u.O.n.g=", "user ann"),
-    "a JSON Web Token": ("Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln", ""),
-    "a short token": ("Bearer abcd", "key ab"),
-    "a long one": ("Bearer 0123456789abcdefghijklmnopqrstuvwxyz", "key 0123456789ab"),
-    "one without scheme": ("0123456789abcdefghijklmnopqrstuvwxyz", "key 0123456789ab"),
-}
-
-
-@pytest.mark.parametrize(("credential", "target"), table(9, TARGETS))
-def test_what_a_credential_is_aimed_at(credential: str, target: str) -> None:
-    class Request:
-        @staticmethod
-        def header(key: str) -> str:
-            return credential
-
-    assert target_of(credential_of(Request, ("HTTP_AUTHORIZATION",))) == target  # type: ignore[arg-type]
-
-
-def test_json_web_tokens_of_all_users_do_not_share_a_limit() -> None:
-    bench = doors(config=dict(TARGETED))
-    head = "Bearer eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0."
-
-    assert botnet(bench, head, 30) == [401] * 30
-
-
-def test_one_user_is_one_target_however_the_name_is_spelled() -> None:
-    bench = doors(config=dict(TARGETED))
-    names = ["ann", "Ann", "ANN", " ann", "ann "]
-    statuses = [
-        bench.ask("/private", by=f"192.0.2.{number}", key=basic(name, f"guess{number}")).status
-        for number, name in enumerate(names)
-    ]
-
-    assert statuses == [401, 401, 401, 429, 429]
-
-
-def test_a_known_password_is_not_locked_out_while_its_user_is_attacked() -> None:
-    good = basic("ann", "right")
-    bench = Bench(dict(TARGETED), app=Doors(good))
-    bench.ask("/private", key=good)
-    for number in range(30):
-        bench.ask("/private", by=f"192.0.2.{number}", key=basic("ann", f"guess{number}"))
-
-    assert bench.ask("/private", key=good).status == 200
+    assert at_once(bench, keys) == [401] * 12
+    assert [said.seconds for said in bench.named("ban.set")] == [600]
 
 
 # --- who is watched ---------------------------------------------------------------------------------------------------
@@ -466,48 +372,3 @@ def test_a_monitoring_ban_tells_what_it_would_refuse() -> None:
 
     assert bench.ask().status == 200
     assert bench.named("request.would_be_denied")[-1].rule == "limiter.ban.automatic"
-
-
-# --- own refusals -----------------------------------------------------------------------------------------------------
-
-
-def test_own_refusals_never_count_towards_a_ban() -> None:
-    from functools import partial
-
-    from bsguard import Limiter, stack
-    from bsguard.core import codes
-    from bsguard.core.layer import Layer, LayerConfig
-    from bsguard.core.verdict import Finding, Verdict
-    from bsguard.testing import FakeClock
-
-    class Denier(Layer[LayerConfig]):
-        name = "denier"
-
-        def inspect_head(self, request: Any) -> Verdict:
-            code = codes.Code("BSE1000", 401, "no", "No", "Never.")
-            return Verdict((Finding("denier.all", code, "because"),))
-
-    for between in ((), (lambda app: lambda environ, start: app(dict(environ), start),)):
-        events: list[Any] = []
-        config = {**GUESSES, "PROBING_RATE": "1/hour"}
-        outer = partial(Limiter, config=config, store=CountingStore(), clock=FakeClock(), emit=events.append)
-        for layer, kinds in ((Denier, {401}), (tenant_only(), {404})):
-            app = stack(Doors(), outer, *between, partial(layer, emit=events.append))
-            answers = {
-                run(
-                    app, environ("GET", f"/x/a{number}b", peer=PEER, headers={"Authorization": f"Bearer {number}zzzzz"})
-                ).status
-                for number in range(30)
-            }
-            assert answers == kinds
-        assert [event for event in events if event.name == "ban.set"] == []
-
-
-def tenant_only() -> Any:
-    """A tenant layer that serves nothing under the host of the tests."""
-    from functools import partial
-
-    from bsguard import Tenant
-
-    surfaces = [{"name": "api", "kind": "api", "hosts": ["localhost"], "prefixes": ["/v1"]}]
-    return partial(Tenant, settings={"SURFACES": surfaces})

@@ -60,6 +60,7 @@ TAKEN_OVER: dict[str, tuple[dict[str, object], str]] = {
 def test_the_storage_of_flask_limiter_is_taken_over_where_it_is_exact(
     site: Callable[..., Flask], tmp_path: Path, config: dict[str, Any], name: str
 ) -> None:
+    (tmp_path / "x").mkdir(mode=0o700)  # as Flask-Limiter makes it
     app = site(**{key: value.format(folder=tmp_path) for key, value in config.items()})
     counters = guard_of(app).counters
 

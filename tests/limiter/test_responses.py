@@ -9,7 +9,7 @@ import pytest
 
 from bsguard.stores.port import Counter, Rate
 from bsguard.testing import environ, run
-from tests.limiter.support import OTHER, PEER, WIDE, Bench, Doors, code_of, table
+from tests.limiter.support import OTHER, PEER, WIDE, Bench, CountingStore, Doors, code_of, table
 from tests.wsgi.support import serve
 
 if TYPE_CHECKING:
@@ -119,6 +119,17 @@ def test_a_place_that_another_limit_refuses_is_not_taken() -> None:
 
     assert statuses == [200, 429, 429, 429, 429]
     assert run(bench.layer, environ("GET", "/s", peer=PEER)).status == 200
+
+
+def test_what_another_limit_refuses_gives_no_place_back() -> None:
+    rules = [{"name": "place", "concurrency": 2}, {"name": "few", "rate": "1/hour", "path": "/few"}]
+    bench = Bench({**WIDE, "RULES": rules}, app=Ends())
+    assert run(bench.layer, environ("GET", "/few", peer=PEER)).status == 200
+    held = [holding(bench)]
+    assert [run(bench.layer, environ("GET", "/few", peer=PEER)).status for _ in range(5)] == [429] * 5
+    held.append(holding(bench))
+
+    assert run(bench.layer, environ("GET", "/s", peer=PEER)).status == 429
 
 
 def test_a_place_of_a_request_that_never_ended_comes_back_after_a_while() -> None:
@@ -297,3 +308,48 @@ def test_places_of_an_ipv6_client_come_back_to_its_site_too() -> None:
     bench = Bench(ONE_PLACE, app=Ends())
 
     assert [run(bench.layer, environ("GET", "/s", peer="2001:db8::1")).status for _ in range(40)] == [200] * 40
+
+
+# --- own refusals -----------------------------------------------------------------------------------------------------
+
+
+def test_own_refusals_never_count_towards_a_ban() -> None:
+    from functools import partial
+
+    from bsguard import Limiter, stack
+    from bsguard.core import codes
+    from bsguard.core.layer import Layer, LayerConfig
+    from bsguard.core.verdict import Finding, Verdict
+    from bsguard.testing import FakeClock
+
+    class Denier(Layer[LayerConfig]):
+        name = "denier"
+
+        def inspect_head(self, request: Any) -> Verdict:
+            code = codes.Code("BSE1000", 401, "no", "No", "Never.")
+            return Verdict((Finding("denier.all", code, "because"),))
+
+    for between in ((), (lambda app: lambda environ, start: app(dict(environ), start),)):
+        events: list[Any] = []
+        config = {"GLOBAL_RATE": "1000000/second", "PROBING_RATE": "1/hour"}
+        outer = partial(Limiter, config=config, store=CountingStore(), clock=FakeClock(), emit=events.append)
+        for layer, kinds in ((Denier, {401}), (tenant_only(), {404})):
+            app = stack(Doors(), outer, *between, partial(layer, emit=events.append))
+            answers = {
+                run(
+                    app, environ("GET", f"/x/a{number}b", peer=PEER, headers={"Authorization": f"Bearer {number}zzzzz"})
+                ).status
+                for number in range(30)
+            }
+            assert answers == kinds
+        assert [event for event in events if event.name == "ban.set"] == []
+
+
+def tenant_only() -> Any:
+    """A tenant layer that serves nothing under the host of the tests."""
+    from functools import partial
+
+    from bsguard import Tenant
+
+    surfaces = [{"name": "api", "kind": "api", "hosts": ["localhost"], "prefixes": ["/v1"]}]
+    return partial(Tenant, settings={"SURFACES": surfaces})

@@ -21,7 +21,7 @@ from tests.meta.support import DOCS, PACKAGE, ROOT, Sample, name_of, pages, samp
 if TYPE_CHECKING:
     from pathlib import Path
 
-LANGUAGES = {"python", "console", "json", "toml", "nginx", "sql", ""}
+LANGUAGES = {"python", "console", "json", "toml", "yaml", "nginx", "sql", ""}
 ALL = [sample for page in pages() for sample in samples(page)]
 PYTHON = {str(sample): sample for sample in ALL if sample.language == "python"}
 WITH_PYTHON = {name_of(sample.page): sample.page for sample in PYTHON.values()}
@@ -41,7 +41,7 @@ def environment(page: Path) -> dict[str, str]:
 def run_page(page: Path, folder: Path) -> list[dict[str, Any]]:
     """Run the page's Python samples in *folder*, where its titled files lie; what became of each."""
     for sample in samples(page):
-        if sample.language in ("toml", "json") and (title := _TITLE.match(sample.text)):
+        if sample.language in ("toml", "json", "yaml") and (title := _TITLE.match(sample.text)):
             (folder / title[1]).write_text(sample.text, encoding="utf-8")
     shutil.copy(ROOT / "tests/meta/run_page.py", folder)
     wanted = [

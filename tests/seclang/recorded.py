@@ -1,4 +1,4 @@
-"""Where the recorded rules and cases of others are: in `BSGUARD_TEST_DATA`, or `shared/data` beside the checkout."""
+"""Where the rules and cases of others are: in `BSGUARD_TEST_DATA`, else in `shared/data` beside the checkout."""
 
 from __future__ import annotations
 

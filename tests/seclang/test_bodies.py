@@ -210,6 +210,13 @@ ODD_FORMS: dict[str, tuple[bytes, bytes, list[bytes], str, str]] = {
     ),
     "single quotes": (part(b"form-data; name='a'") + END, FORM, [b"v"], "INVALID_PART INVALID_QUOTING", BAD_PART),
     "an open quote": (part(b'form-data; name="a') + END, FORM, [b"v"], "INVALID_PART INVALID_QUOTING", BAD_PART),
+    "nothing but a quote": (
+        part(b'form-data; name="') + END,
+        FORM,
+        [b"v"],
+        "INVALID_PART INVALID_QUOTING",
+        BAD_PART,
+    ),
     "a bare value of two words": (
         part(b"form-data; name=a b") + END,
         FORM,
@@ -250,7 +257,7 @@ def test_odd_forms(name: str) -> None:
 
 
 def test_a_disposition_may_be_spaced_out() -> None:
-    parsed = parse("MULTIPART", part(b'form-data ; name = "a" ;; ;\tfilename = "x\\"y" ;') + END)
+    parsed = parse("MULTIPART", part(b'form-data ; NAME = "a" ;; ;\tFileName = "x\\"y" ;') + END)
 
     assert (parsed.error, parsed.files) == ("", ((b"a", b'x"y'),))
 

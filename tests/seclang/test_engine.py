@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from bsguard.seclang import Response, RuleSet
+from bsguard.seclang import Limits, Response, RuleSet
 
 JSON = [("Content-Type", "application/json; charset=utf-8")]
 FORM = [("Content-Type", "application/x-www-form-urlencoded")]
@@ -263,3 +263,33 @@ def test_requests_do_not_touch_each_other() -> None:
     rules = RuleSet.parse('SecRule ARGS "@rx ." "id:1,setvar:tx.n=+1"\nSecRule TX:n "@gt 1" "id:2"')
 
     assert [rules.inspect(target="/?q=1").rule_ids for _ in range(3)] == [(1,)] * 3
+
+
+UNREAD = {
+    "broken JSON": (JSON, b'{"a":', 400),
+    "JSON deeper than allowed": (JSON, b"[" * (Limits().depth_max + 1), 413),
+    "more arguments than allowed": (FORM, b"a=b&" * (Limits().arguments_max + 1), 413),
+    "form without its end": (MULTIPART, UPLOAD[:-30], 400),
+    "text longer than allowed": ([("Content-Type", "text/plain")], b"x" * (Limits().body_bytes_max + 1), 413),
+}
+
+
+@pytest.mark.parametrize("name", UNREAD)
+def test_what_rules_cannot_see_whole_is_refused(name: str) -> None:
+    headers, body, status = UNREAD[name]
+    request = {"method": "POST", "headers": headers, "body": body}
+    seen = RuleSet.parse('SecAction "id:1,phase:5"').inspect(**request)
+    detected = RuleSet.parse("SecRuleEngine DetectionOnly").inspect(**request)
+    allowed = RuleSet.parse('SecAction "id:1,phase:1,allow"').inspect(**request)
+
+    assert (seen.verdict.action, seen.verdict.status, seen.verdict.rule_id) == ("deny", status, 0)
+    assert seen.rule_ids == (1,)
+    assert seen.body_error
+    assert detected.verdict.allowed
+    assert allowed.verdict.allowed
+
+
+def test_a_query_longer_than_allowed_is_refused() -> None:
+    seen = RuleSet.parse("").inspect(target="/?" + "a=b&" * (Limits().arguments_max + 1))
+
+    assert (seen.verdict.action, seen.verdict.status) == ("deny", 413)

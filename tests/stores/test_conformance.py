@@ -149,15 +149,24 @@ def test_many_counters_of_one_bucket_in_one_step(store: Store) -> None:
     assert [used(store, key) for key in keys] == [3] * 8
 
 
-def test_a_clock_that_is_set_back_leaves_no_counter_full_for_long(store: Store) -> None:
+def test_a_caller_that_looked_at_the_clock_too_early_finds_a_full_counter_full(store: Store) -> None:
     for _ in range(10):
         store.take(START_US, [Counter(KEY, RATE)])
-    before = START_US - 3600 * SECOND
+    before = START_US - SECOND
     assert store.take(before, [Counter(KEY, RATE)]).over == (0,)
     assert used(store, at=before) == 10
     store.settle(before, [Change(KEY, RATE, -1)])
     assert store.take(before, [Counter(KEY, RATE)]).over == ()
-    assert store.take(before + ONE, [Counter(KEY, RATE)]).over == ()
+    assert store.take(before, [Counter(KEY, RATE)]).over == (0,)
+
+
+def test_a_clock_that_is_set_back_shuts_nobody_out(store: Store) -> None:
+    for _ in range(10):
+        store.take(START_US, [Counter(KEY, RATE)])
+    before = START_US - 3600 * SECOND
+    assert store.take(before, [Counter(KEY, RATE)]).over == ()
+    assert used(store, at=before) == 1
+    assert store.settle(before - 3600 * SECOND, [Change(KEY, RATE, 2)]) == [2 * ONE]
 
 
 def test_keys_of_tables_do_not_meet(store: Store) -> None:

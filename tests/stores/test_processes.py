@@ -34,13 +34,20 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 def start(task: str, kind: str, place: str, number: int) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "tests.stores.workers", task, kind, place, str(number)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
 def test_exactly_the_limit_is_allowed(kind: str, place: str) -> None:
     workers = [start("count", kind, place, CALLS // PROCESSES) for _ in range(PROCESSES)]
-    told = [int(worker.communicate(timeout=120)[0]) for worker in workers]
-    assert sum(told) == 1000
+    for worker in workers:
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == "ready\n"
+    for worker in workers:
+        assert worker.stdin is not None
+        worker.stdin.write("go\n")
+        worker.stdin.flush()
+    told = [[int(word) for word in worker.communicate(timeout=120)[0].split()] for worker in workers]
+    assert [sum(column) for column in zip(*told, strict=True)] == [CALLS, 1000]
     assert all(worker.returncode == 0 for worker in workers)
 
 

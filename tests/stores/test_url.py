@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from bsguard.stores.url import StoreURL, store_url
 
 from bsguard.core.config import Wanted
+from bsguard.core.store_url import StoreURL, store_url
 
 GOOD = {
     "local": StoreURL("local"),

@@ -27,7 +27,8 @@ class Part:
     """One part of a request: the chains of transformations that rules want of it, each with the rules' bits."""
 
     names: tuple[str, ...]
-    chains: tuple[tuple[tuple[str, ...], int], ...]
+    #: Chain, the same as a set, and bits.
+    chains: tuple[tuple[tuple[str, ...], frozenset[str], int], ...]
     #: Every transformation that occurs in them.
     transformations: frozenset[str]
 
@@ -68,13 +69,15 @@ class Prefilter:
         values = Values(list(dict.fromkeys([value for entries in lists if entries for _, value in entries])))
         if not values.values:
             return Seen(lists)
-        wanted: dict[bytes, int] = {}
-        for chain, bits in part.chains:
-            text = values.through(chain).joined
-            wanted[text] = wanted.get(text, 0) | bits
+        unchanged = {name for name in part.transformations if values.unchanged_by(name)}
+        wanted: dict[tuple[bytes, bool], int] = {}
+        for chain, names, bits in part.chains:
+            reached = values if names <= unchanged else values.through(chain)
+            key = reached.joined, reached.has_newlines
+            wanted[key] = wanted.get(key, 0) | bits
         found = 0
-        for text, bits in wanted.items():
-            found |= self.scanner.scan(text, bits)
+        for (text, newlines), bits in wanted.items():
+            found |= self.scanner.scan(text, bits, newlines=newlines)
             for test, bit in self.tests:
                 if bits & bit and test(text):
                     found |= bit
@@ -107,7 +110,11 @@ def build(rules: Sequence[Rule], tier: Tier | None = None) -> Prefilter | None:
             tests.append((needle.test, bit))
     scanner = (LiteralScanner if tier == "literals" else SingleScanner)(list(sought.items()))
     parts = {
-        name: Part(tuple(PARTS[name]), tuple(found.items()), frozenset(one for chain in found for one in chain))
+        name: Part(
+            tuple(PARTS[name].split()),
+            tuple((chain, frozenset(chain), bit) for chain, bit in found.items()),
+            frozenset(one for chain in found for one in chain),
+        )
         for name, found in chains.items()
         if found
     }

@@ -12,35 +12,51 @@ from typing import TYPE_CHECKING, Final
 from bsguard.seclang.transforms import TRANSFORMS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 #: These change the case of letters, which scanning does not see; transformations after them may.
 CHANGES_CASE: Final = frozenset({"cmdline", "lowercase", "uppercase"})
 #: What must occur in a value for the transformation to change more than the case of letters. ``\n`` is left out where
 #: it matters, since it joins values; :class:`Values` looks for it separately.
 TRIGGERS: Final[Mapping[str, Callable[[bytes], object]]] = {
-    name: re.compile(pattern, re.DOTALL).search
+    name: re.compile(pattern, re.MULTILINE).search
     for name, pattern in {
         "cmdline": rb"[\"'\\^,;\t\r\f\v]|  | [/(]",
-        "compresswhitespace": rb"[\t\r\f\v\xa0]|  ",
+        "compresswhitespace": rb"[\t\r\f\v\x80-\xff]|  ",
         "cssdecode": rb"\\",
         "escapeseqdecode": rb"\\",
         "htmlentitydecode": rb"&",
         "jsdecode": rb"\\",
-        "normalisepath": rb"//|\./|/\.|\.\.",
-        "normalisepathwin": rb"//|\./|/\.|\.\.|\\",
-        "normalizepath": rb"//|\./|/\.|\.\.",
-        "normalizepathwin": rb"//|\./|/\.|\.\.|\\",
+        "normalisepath": rb"//|\./|/\.|\.\.|^\.$",
+        "normalisepathwin": rb"//|\./|/\.|\.\.|^\.$|\\",
+        "normalizepath": rb"//|\./|/\.|\.\.|^\.$",
+        "normalizepathwin": rb"//|\./|/\.|\.\.|^\.$|\\",
         "removenulls": rb"\0",
-        "removewhitespace": rb"[ \t\r\f\v\xa0]",
+        "removewhitespace": rb"[ \t\r\f\v\x80-\xff]",
         "replacecomments": rb"/\*",
         "urldecode": rb"[%+]",
         "urldecodeuni": rb"[%+]",
-        "utf8tounicode": rb"[\x80-\xff]",
+        "utf8tounicode": rb"[\x80-\xff\0]",
     }.items()
 }
 #: Transformations that a newline within a value concerns.
 _SEES_NEWLINES: Final = frozenset({"cmdline", "compresswhitespace", "removewhitespace", "cssdecode", "jsdecode"})
+
+#: Transformations of which ``f(a + SEPARATOR + b) == f(a) + SEPARATOR + f(b)``: many values can go through at once.
+SEPARABLE: Final = frozenset(
+    {
+        "cmdline",
+        "compresswhitespace",
+        "htmlentitydecode",
+        "lowercase",
+        "removenulls",
+        "removewhitespace",
+        "uppercase",
+        "urldecode",
+        "urldecodeuni",
+    }
+)
+SEPARATOR: Final = b"\x01"
 
 
 class Values:
@@ -80,7 +96,17 @@ class Values:
                 continue
             following = reached._next.get(name)
             if following is None:
-                changed = dict.fromkeys(map(TRANSFORMS[name], reached.values))
-                following = reached._next[name] = Values(list(changed))
+                following = reached._next[name] = Values(list(dict.fromkeys(_transformed(name, reached.values))))
             reached = following
         return reached
+
+
+def _transformed(name: str, values: Sequence[bytes]) -> Iterable[bytes]:
+    transform = TRANSFORMS[name]
+    if name in SEPARABLE:
+        joined = SEPARATOR.join(values)
+        if joined.count(SEPARATOR) == len(values) - 1:
+            separate = transform(joined).split(SEPARATOR)
+            if len(separate) == len(values):  # a decoder may have made separators out of something else
+                return separate
+    return map(transform, values)

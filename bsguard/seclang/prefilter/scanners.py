@@ -13,13 +13,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
-from bsguard.seclang.patterns import with_re
+from bsguard.seclang.patterns import phrases_pattern, with_re
 from bsguard.seclang.prefilter.literals import needed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from bsguard.seclang.patterns import Pattern
     from bsguard.seclang.prefilter.needles import Sought
 
 try:
@@ -41,8 +40,11 @@ _PLANES: Final = 3
 class Scanner(Protocol):
     """Looks for many patterns in one text."""
 
-    def scan(self, text: bytes, wanted: int) -> int:
-        """The bits, of those *wanted*, of the rules whose patterns may occur in *text*."""
+    def scan(self, text: bytes, wanted: int, *, newlines: bool = True) -> int:
+        """The bits, of those *wanted*, of the rules whose patterns may occur in *text*.
+
+        Without *newlines*, those in *text* only join its values, and no match needs one.
+        """
 
 
 def available() -> Tier:
@@ -53,12 +55,20 @@ def available() -> Tier:
 
 
 class SingleScanner:
-    """Every pattern on its own."""
+    """Every pattern on its own, and one for the phrases of each rule."""
 
     def __init__(self, sought: Sequence[tuple[Sought, int]]) -> None:
-        self._patterns = [(_search(one), bits) for one, bits in sought]
+        self._patterns = [(_search(one), bits) for one, bits in sought if isinstance(one, str)]
+        literals: dict[int, list[bytes]] = {}
+        for one, bits in sought:
+            if isinstance(one, bytes):
+                literals.setdefault(bits, []).append(one)
+        for bits, phrases in literals.items():
+            pattern = phrases_pattern(phrases)
+            if pattern is not None:
+                self._patterns.append((pattern.search, bits))
 
-    def scan(self, text: bytes, wanted: int) -> int:
+    def scan(self, text: bytes, wanted: int, *, newlines: bool = True) -> int:  # noqa: ARG002
         """The bits, of those *wanted*, of the rules whose patterns occur in *text*."""
         found = 0
         for search, bits in self._patterns:
@@ -92,12 +102,12 @@ class LiteralScanner:
         self._bytes = {literal[0]: tuple(planes) for literal, planes in literals.items() if len(literal) == 1}
         self._other_bytes = bytes(byte for byte in range(256) if byte not in self._bytes)
 
-    def scan(self, text: bytes, wanted: int) -> int:
+    def scan(self, text: bytes, wanted: int, *, newlines: bool = True) -> int:
         """The bits, of those *wanted*, of the rules whose patterns occur in *text*."""
         lower = text.lower()
         first, second, third = self._preset
         singles = self._bytes
-        for byte in set(lower.translate(None, self._other_bytes)):
+        for byte in set(lower.translate(None, self._other_bytes if newlines else self._other_bytes + b"\n")):
             one, two, three = singles[byte]
             first |= one
             second |= two
@@ -120,11 +130,8 @@ class LiteralScanner:
         return found & wanted
 
 
-def _search(one: Sought) -> Callable[[bytes], object]:
-    return _caseless(one if isinstance(one, str) else "".join(f"\\x{byte:02x}" for byte in one)).search
-
-
-def _caseless(text: str) -> Pattern:
+def _search(text: str) -> Callable[[bytes], object]:
+    """A search for a pattern, case aside: in RE2 where it can be, else in ``re``."""
     source = text.encode("latin-1")
     if re2 is not None:
         options = re2.Options()
@@ -133,9 +140,9 @@ def _caseless(text: str) -> Pattern:
         options.case_sensitive = False
         options.log_errors = False
         try:
-            pattern: Pattern = re2.compile(b"(?m)" + source, options)
+            search: Callable[[bytes], object] = re2.compile(b"(?m)" + source, options).search
         except re2.error:  # look-around or a back-reference
             pass
         else:
-            return pattern
-    return with_re(b"(?i)" + source)
+            return search
+    return with_re(b"(?i)" + source).search

@@ -25,7 +25,8 @@ end
 local loads = {}
 for i = 1, counters do
     local emission, full, units = struct.unpack('<ddd', ARGV[2 + i])
-    local load = math.min(math.max(tonumber(redis.call('GET', KEYS[i]) or 0) - now, 0), full)
+    local load = math.max(tonumber(redis.call('GET', KEYS[i]) or 0) - now, 0)
+    if load > full then load = load <= full + 60000000 and full or 0 end -- see table.py
     loads[i] = math.min(math.max(load + emission * units, 0), full)
     hold(KEYS[i], now + loads[i])
 end

@@ -54,7 +54,8 @@ for i = 1, counters do
     loads[i], over[i] = -1, 0
     if not excused(spec, 49) then
         local emission, full, cost, soft, mark, lasting = struct.unpack('<dddddd', spec)
-        local load = math.min(math.max(tonumber(values[marks + bans + i] or 0) - now, 0), full)
+        local load = math.max(tonumber(values[marks + bans + i] or 0) - now, 0)
+        if load > full then load = load <= full + 60000000 and full or 0 end -- see table.py
         loads[i] = load
         if load + emission * math.max(cost, 1) > full then
             over[i] = 1

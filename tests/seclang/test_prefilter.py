@@ -1,0 +1,297 @@
+"""The prefilter only saves work: with it, without it and in every tier the same rules match on the same things."""
+
+from __future__ import annotations
+
+import random
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bsguard.seclang import Request, RuleSet
+from bsguard.seclang.folding import fold
+from bsguard.seclang.parser import parse
+from bsguard.seclang.patterns import translate
+from bsguard.seclang.prefilter.chains import CHANGES_CASE, SEPARABLE, SEPARATOR, TRIGGERS, Values
+from bsguard.seclang.prefilter.literals import needed
+from bsguard.seclang.prefilter.needles import needle_of
+from bsguard.seclang.prefilter.scanners import TIERS, LiteralScanner, SingleScanner, available
+from bsguard.seclang.transforms import TRANSFORMS
+from bsguard.seclang.xss import detect_xss
+from tests.seclang import crs
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+#: Bytes that transformations look at, more often than chance would have them.
+TEXT = st.lists(
+    st.one_of(
+        st.sampled_from(
+            [
+                *rb"% + %41 %u0041 \ \x41 \u0041 & &lt; &#x3c &lt / // /./ /../ .. ./ . /* */ -- ' ^ , ; (".split(),
+                *(
+                    b" ",
+                    b"  ",
+                    b"\t",
+                    b"\n",
+                    b"\r",
+                    b"\0",
+                    b"\xa0",
+                    b"\xc2\xa0",
+                    b"\xe2\x82\xac",
+                    b"\xff",
+                    b'"',
+                    b"A",
+                    b"=",
+                ),
+            ]
+        ),
+        st.binary(max_size=3),
+    ),
+    max_size=12,
+).map(b"".join)
+
+
+@pytest.mark.parametrize("name", sorted(TRIGGERS))
+@given(values=st.lists(TEXT, min_size=1, max_size=4, unique=True))
+@settings(max_examples=200, deadline=None)
+def test_without_its_trigger_a_transformation_changes_nothing(name: str, values: list[bytes]) -> None:
+    if Values(values).unchanged_by(name):
+        transform = TRANSFORMS[name]
+        if name in CHANGES_CASE:
+            assert [transform(value).lower() for value in values] == [value.lower() for value in values]
+        else:
+            assert [transform(value) for value in values] == values
+
+
+@pytest.mark.parametrize("name", sorted(SEPARABLE))
+@given(first=TEXT, second=TEXT)
+@settings(max_examples=200, deadline=None)
+def test_values_go_through_together(name: str, first: bytes, second: bytes) -> None:
+    transform = TRANSFORMS[name]
+    if SEPARATOR not in first + second:
+        assert transform(first + SEPARATOR + second) == transform(first) + SEPARATOR + transform(second)
+
+
+CHAINS = [
+    ("lowercase", "jsdecode"),
+    ("jsdecode", "lowercase"),
+    ("cmdline", "urldecodeuni", "cssdecode"),
+    ("utf8tounicode", "urldecodeuni", "htmlentitydecode", "jsdecode", "cssdecode", "removenulls"),
+    ("urldecodeuni", "replacecomments", "normalizepath"),
+    ("lowercase", "base64decode"),
+]
+
+
+@pytest.mark.parametrize("chain", CHAINS, ids="-".join)
+@given(values=st.lists(TEXT, min_size=1, max_size=4, unique=True))
+@settings(max_examples=200, deadline=None)
+def test_chains_lead_to_what_each_value_would(chain: tuple[str, ...], values: list[bytes]) -> None:
+    expected = set()
+    for value in values:
+        for name in chain:
+            value = TRANSFORMS[name](value)
+        expected.add(value.lower())
+
+    assert {value.lower() for value in Values(values).through(chain).values} == expected
+
+
+@given(TEXT)
+def test_script_needs_a_tag_or_an_attribute(value: bytes) -> None:
+    assert not detect_xss(value) or b"<" in value or b"=" in value
+
+
+def samples(source: str, count: int, seed: int) -> list[bytes]:
+    """Texts that *source* matches, made by Hypothesis, and mutations of them."""
+    strategy = st.from_regex(re.compile(source.encode("latin-1"), re.DOTALL))
+    found: list[bytes] = []
+
+    @given(strategy)
+    @settings(max_examples=count, deadline=None, database=None, derandomize=True)
+    def collect(text: bytes) -> None:
+        found.append(text)
+
+    collect()
+    return found
+
+
+NEEDED = {
+    "abc": [{b"abc"}],
+    "(?i)A(?:b|CD)e": [{b"abe", b"acde"}],
+    "ab?c": [],
+    "ab*cde": [{b"cde"}],
+    "ab+c.*xyz": [{b"xyz"}],
+    "(?:ab|c.)def": [{b"def"}],
+    "(?:abc|de.fg.*hij)": [{b"abc", b"hij"}],
+    r"\$\{[a-z]{2,}\}": [{b"${"}, {b"}"}],
+    r"\x3cSCRIPT\b": [{b"<script"}],
+    "[a-z]+": [],
+    "(?=abc)": [],
+    r"(abc)\1": [],
+    "abc|.": [],
+    "x{3}": [{b"xxx"}],
+    "[^a]bcd": [{b"bcd"}],
+    "(?:abc)?": [],
+    "^$": [],
+}
+
+
+@pytest.mark.parametrize("pattern", NEEDED)
+def test_needed_literals(pattern: str) -> None:
+    assert [set(found) for found in needed(translate(pattern))] == NEEDED[pattern]
+
+
+@pytest.mark.parametrize("pattern", [one for one in NEEDED if NEEDED[one]])
+def test_what_matches_holds_what_is_needed(pattern: str) -> None:
+    texts = samples(pattern, 60, 1)
+
+    assert texts
+    for text in texts:
+        for found in needed(translate(pattern)):
+            assert any(literal in text.lower() for literal in found), (text, found)
+
+
+def requests(count: int, seed: int) -> Sequence[Request]:
+    """Requests of the rule set's own tests, evenly spread, some of them cut and pasted together."""
+    cases = crs.cases()
+    chance = random.Random(seed)
+    found = [stage.request for case in chance.sample(cases, count) for stage in case.stages]
+    for _ in range(count // 4):
+        first, second = chance.choice(cases).stages[0].request, chance.choice(cases).stages[0].request
+        body = first.body[: chance.randrange(len(first.body) + 1)] + second.body
+        found.append(Request(first.method, second.target, first.headers, body, b"HTTP/1.1", b"127.0.0.1"))
+    return found
+
+
+needs_rules = pytest.mark.skipif(not crs.CRS.is_dir(), reason=f"needs the Core Rule Set in {crs.CRS}")
+
+
+@needs_rules
+@pytest.mark.parametrize("level", [1, 4])
+def test_tiers_agree(level: int) -> None:
+    program = crs.rule_set(level).program
+    plain = RuleSet(program, tier="re")
+    others = {tier: RuleSet(program, tier=tier) for tier in TIERS[: TIERS.index("re")]}
+    matched = 0
+    for request in requests(100, level):
+        expected = plain.judge(request)
+        matched += len(expected.matches)
+        for tier, rules in others.items():
+            assert rules.judge(request) == expected, (tier, request)
+
+    assert others
+    assert matched > 100
+
+
+@needs_rules
+@pytest.mark.long
+def test_tiers_agree_on_every_test() -> None:
+    program = crs.rule_set().program
+    first, second = RuleSet(program, tier="re"), RuleSet(program, tier="literals")
+    for case in crs.cases():
+        for stage in case.stages:
+            expected = first.judge(stage.request, stage.response)
+
+            assert second.judge(stage.request, stage.response) == expected, case.name
+
+
+@needs_rules
+def test_few_rules_have_no_needle() -> None:
+    """What the prefilter is worth: of the detection rules of level 1, nearly all wait for something to occur."""
+    rules = fold(crs.rule_set(1, "On", plain=True).program).program.rules
+    waiting = [rule for rule in rules if rule.phase in (1, 2) and needle_of(rule)]
+
+    assert len(waiting) >= 130
+
+
+NO_NEEDLE = {
+    "negation": 'SecRule ARGS "!@rx abc" "id:1"',
+    "count": 'SecRule &ARGS "@rx abc" "id:1"',
+    "empty match": 'SecRule ARGS "@rx (?:abc)?" "id:1"',
+    "end of value": r'SecRule ARGS "@rx abc\z" "id:1"',
+    "no word boundary": r'SecRule ARGS "@rx \Babc" "id:1"',
+    "look-ahead": 'SecRule ARGS "@rx abc(?!d)" "id:1"',
+    "digest": 'SecRule ARGS "@rx abc" "id:1,t:sha1,t:hexEncode"',
+    "other variable": 'SecRule ARGS|TX:a "@rx abc" "id:1"',
+    "macro": 'SecRule ARGS "@contains %{tx.a}" "id:1"',
+    "number": 'SecRule ARGS "@gt 5" "id:1"',
+    "action": 'SecAction "id:1"',
+}
+
+
+@pytest.mark.parametrize("name", NO_NEEDLE)
+def test_rules_that_always_run(name: str) -> None:
+    assert needle_of(parse(NO_NEEDLE[name]).rules[0]) is None
+
+
+def test_scanners_find_what_is_wanted() -> None:
+    sought: list[tuple[str | bytes, int]] = [("a.c[0-9]", 1), (b"Phrase", 2), ("[a-z]", 4), ("\n", 8)]
+    for scanner in (LiteralScanner(sought), SingleScanner(sought)):
+        assert scanner.scan(b"xABC5", 15) == 5
+        assert scanner.scan(b"my pHRASE", 15) == 6
+        assert scanner.scan(b"my pHRASE", 2) == 2
+        assert scanner.scan(b"123", 15) == 0
+        assert scanner.scan(b"1\n2", 15) == 8
+
+    assert LiteralScanner(sought).scan(b"1\n2", 15, newlines=False) == 0
+
+
+def test_the_best_tier_is_taken() -> None:
+    assert available() == "literals"
+
+
+FOLDED = {
+    "set-up and gate": (
+        'SecAction "id:1,phase:1,nolog,setvar:tx.level=1"\n'
+        'SecRule &TX:max "@eq 0" "id:2,phase:1,nolog,setvar:tx.max=5"\n'
+        'SecRule TX:LEVEL "@lt 2" "id:3,phase:2,nolog,skipAfter:END"\n'
+        'SecRule ARGS x "id:4"\nSecMarker END\nSecRule ARGS y "id:5"',
+        {5},
+        {b"level": b"1", b"max": b"5"},
+    ),
+    "what a request writes is not known": (
+        'SecRule ARGS x "id:1,phase:1,nolog,setvar:tx.a=1"\nSecRule TX:a "@eq 1" "id:2,nolog,setvar:tx.b=1"',
+        {1, 2},
+        {},
+    ),
+    "names made of values are not known": (
+        'SecRule ARGS x "id:1,phase:1,nolog,setvar:tx.n_%{MATCHED_VAR}=1"\n'
+        'SecRule TX:n_x "@eq 1" "id:2,nolog"\n'
+        'SecRule TX:m "@eq 1" "id:3,nolog"',
+        {1, 2},
+        {},
+    ),
+    "set after it was read": (
+        'SecRule ARGS "@gt %{tx.a}" "id:1,phase:1"\nSecAction "id:2,phase:2,nolog,setvar:tx.a=7"',
+        {1, 2},
+        {},
+    ),
+    "jumped over by a request": (
+        'SecRule ARGS x "id:1,phase:1,nolog,skipAfter:END"\n'
+        'SecAction "id:2,phase:1,nolog,setvar:tx.a=1"\nSecMarker END',
+        {1, 2},
+        {},
+    ),
+    "what is reported stays": (
+        'SecAction "id:1,phase:1"\nSecRule &TX:a "@eq 0" "id:2,phase:1,nolog,deny"',
+        {1, 2},
+        {},
+    ),
+    "chain that cannot begin": (
+        'SecRule &TX:a "@eq 1" "id:1,chain,nolog"\nSecRule ARGS x "setvar:tx.b=1"\nSecRule &TX:b "@eq 0" "id:2,nolog"',
+        set(),
+        {},
+    ),
+    "phases that may not run set nothing before": ('SecAction "id:1,phase:3,nolog,setvar:tx.a=1"', {1}, {}),
+}
+
+
+@pytest.mark.parametrize("name", FOLDED)
+def test_folding(name: str) -> None:
+    text, left, initial = FOLDED[name]
+    folded = fold(parse(text))
+
+    assert {rule.id for rule in folded.program.rules} == left
+    assert folded.initial == initial
