@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -41,8 +42,10 @@ def subject_of(text: str) -> str:
         return client_subject(key_of(address))
     if "/" in text:
         Networks.parse([text])
-        base = parse_address(text.partition("/")[0])
-        return client_subject(text) if key_of(base) == text else f"network {text}"
+        network = ipaddress.ip_network(text)
+        client = key_of(network.network_address)
+        single = network.prefixlen == network.max_prefixlen and network.version == 4
+        return client_subject(client) if single or client == str(network) else f"network {network}"
     if len(text) == _IDENTITY_CHARS and all(char in "0123456789abcdef" for char in text):
         return f"identity {text}"
     raise ValueError("wanted an address, a network such as 203.0.113.0/24, or the 16 digits of an identity")

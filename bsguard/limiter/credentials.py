@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bsguard.core import codes
 from bsguard.core.verdict import Finding
-from bsguard.limiter.rates import site_rate
+from bsguard.limiter.rates import times_as_much
 from bsguard.limiter.step import SECOND_US, Limit, named
 from bsguard.limiter.subjects import target_of
 from bsguard.stores.port import Change, Counter
@@ -85,7 +85,7 @@ class Credentials:
         self._refused_statuses = frozenset(config.refused_statuses)
         rate = config.credentials_rate.rate
         self._client = Limit("credentials", rate, UNKNOWN)
-        self._site = Limit("credentials", site_rate(rate, SITE_TIMES), UNKNOWN)
+        self._site = Limit("credentials", times_as_much(rate, SITE_TIMES), UNKNOWN)
         self._target = Limit("target", config.target_rate.rate, GUESSED)
         #: Hashes of methods and paths on which this process has seen the application refuse.
         self._refusing: set[int] = set()

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 #: How many times as much an IPv6 site (/48) may send as one network (/64) in it.
 SITE_TIMES: Final = 16
+#: How many times as much all known credentials at one address may send as one of them.
+OFFICE_TIMES: Final = 16
 #: Limits and clients for which the counters are remembered.
 _CHARGES_MAX: Final = 4096
 
@@ -49,6 +51,7 @@ class Rates:
         self._keys = keys
         rate = config.global_rate.rate
         self._global = Limit(GLOBAL, rate, FLOODED, policy_of(GLOBAL, rate)) if config.defaults else None
+        self._office = Limit(GLOBAL, times_as_much(rate, OFFICE_TIMES), FLOODED)
         self._own = tuple((rule, tuple(_limits(rule))) for rule in config.rules)
         self._remembered = lru_cache(maxsize=_CHARGES_MAX)(self._charges_of)
 
@@ -58,8 +61,9 @@ class Rates:
         """Add the counters of *request* to *step*; the positions of those that count what is in flight.
 
         A credential whose mark at one of the positions *known* holds has a global limit of its own instead of that of
-        its address, or an office behind one address would have as much as one person. Any other is counted by the
-        address as well, or whoever makes up credentials would have as many limits.
+        its address, or an office behind one address would have as much as one person; all of them together have
+        :data:`OFFICE_TIMES` as much, because an account may have any number. Any other is counted by the address as
+        well, or whoever makes up credentials would have as many limits.
         """
         in_flight: list[int] = []
         if self._global is not None and not who.exempt:
@@ -67,6 +71,7 @@ class Rates:
             if hard is not None:
                 if known:
                     step.charges += self._charges(self._global, Subject("identity", who.credential), 1, hard)
+                    step.charges += self._charges(self._office, Subject("office", who.client), 1, hard)
                 step.charges += self._charges(self._global, _address(who), 1, hard, known)
         for rule, limits in self._own:
             if not rule.match(request):
@@ -102,7 +107,7 @@ class Rates:
         own = Charge(limit, Counter(key, limit.rate, cost, not hard, unless), finding)
         if not subject.site:
             return (own,)
-        rate = site_rate(limit.rate, SITE_TIMES)
+        rate = times_as_much(limit.rate, SITE_TIMES)
         counter = Counter(self._keys.counter(name, f"site {subject.site}"), rate, cost, not hard, unless)
         return own, Charge(limit._replace(rate=rate, policy=""), counter, finding)
 
@@ -121,8 +126,8 @@ def _address(who: Who) -> Subject:
     return Subject("ip", who.client, who.site, who.nobody)
 
 
-def site_rate(rate: Rate, times: int) -> Rate:
-    """What a whole IPv6 site may do, when one network in it may do *rate*."""
+def times_as_much(rate: Rate, times: int) -> Rate:
+    """What many may do together, such as a whole IPv6 site, when one of them may do *rate*."""
     return Rate(max(1, rate.emission_us // times), rate.capacity * times)
 
 

@@ -12,7 +12,7 @@ GLOBAL: Final = "global"
 
 RULES: Final = {
     "limiter.global": "A client sends more requests than `BSGUARD_LIMITER_GLOBAL_RATE`; an IPv6 client counts as its "
-    "/64, and its /48 together has sixteen times as much.",
+    "/64. A /48 together has sixteen times as much, and so have all credentials that are known at one address.",
     "limiter.credentials": "A client presents more credentials that nobody has accepted from it before than "
     "`BSGUARD_LIMITER_CREDENTIALS_RATE`.",
     "limiter.target": "Credentials with one beginning, or for one user name, were refused more often than "

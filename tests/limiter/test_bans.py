@@ -63,6 +63,19 @@ HELD: dict[str, tuple[str, list[str], list[str]]] = {
 }
 
 
+SPELLINGS: dict[str, tuple[str, str]] = {
+    "an address": (PEER, f"client {PEER}"),
+    "an address as a network": (f"{PEER}/32", f"client {PEER}"),
+    "an IPv6 network": ("2001:0DB8::/32", "network 2001:db8::/32"),
+    "an IPv6 /64": ("2001:DB8:0::/64", "client 2001:db8::/64"),
+}
+
+
+@pytest.mark.parametrize(("text", "subject"), table(4, SPELLINGS))
+def test_a_subject_is_the_same_however_it_is_spelled(text: str, subject: str) -> None:
+    assert subject_of(text) == subject
+
+
 @pytest.mark.parametrize(("subject", "inside", "outside"), table(7, HELD))
 def test_a_ban_by_hand_holds_for_its_subject(bench: Bench, subject: str, inside: list[str], outside: list[str]) -> None:
     by_hand(bench, subject)

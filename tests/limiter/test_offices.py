@@ -24,12 +24,12 @@ def app(request: WSGIEnvironment, start_response: StartResponse) -> Iterable[byt
     return [b""]
 
 
-def guarded() -> Limiter:
+def guarded(clock: FakeClock | None = None) -> Limiter:
     return Limiter(
         app,
         {"GLOBAL_RATE": f"{LIMIT} per hour", "CREDENTIALS_RATE": "1000 per hour"},
         store=MemoryStore(),
-        clock=FakeClock(),
+        clock=clock or FakeClock(),
         emit=lambda _event: None,
     )
 
@@ -48,6 +48,22 @@ def test_everybody_who_is_known_has_a_limit_of_their_own() -> None:
         assert statuses(limiter, credential, 1) == [429]
 
     assert statuses(limiter, "", LIMIT - 5 + 1) == [200] * (LIMIT - 5) + [429]
+
+
+def test_an_address_has_a_limit_for_all_who_are_known_together() -> None:
+    """One account may have many credentials, and an application that goes by cookies takes any for known."""
+    clock = FakeClock()
+    limiter = guarded(clock)
+    credentials = [f"Bearer colleague-{number}-0123456789" for number in range(30)]
+    for credential in credentials:
+        assert statuses(limiter, credential, 1) == [200]
+        clock.advance(360)
+    clock.advance(3600)
+
+    seen = [status for credential in credentials for status in statuses(limiter, credential, LIMIT)]
+
+    assert seen == [200] * 16 * LIMIT + [429] * 14 * LIMIT
+    assert statuses(limiter, "", 1) == [200], "whoever is not known has the other one"
 
 
 def test_whoever_makes_up_credentials_has_the_limit_of_the_address() -> None:
