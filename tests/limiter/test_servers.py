@@ -35,7 +35,7 @@ ROOT = next(path for path in Path(__file__).resolve().parents if (path / "tests"
 class Server:
     """A gunicorn of four workers on a loopback socket of its own, ended by its pid."""
 
-    def __init__(self, folder: Path, *words: str, **settings: object) -> None:
+    def __init__(self, folder: Path, *words: str, patient: bool = True, **settings: object) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.plan = folder / "plan.json"
         self.log = folder / "server.log"
@@ -57,7 +57,12 @@ class Server:
                     *("--bind", f"fd://{listener.fileno()}", *words, "tests.limiter.served_app:create()"),
                 ],
                 cwd=ROOT,
-                env={**os.environ, "SERVED_PLAN": str(self.plan), "PYTHONPATH": str(ROOT)},
+                env={
+                    **os.environ,
+                    "SERVED_PLAN": str(self.plan),
+                    "SERVED_PATIENT": "yes" if patient else "no",
+                    "PYTHONPATH": str(ROOT),
+                },
                 pass_fds=[listener.fileno()],
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -187,7 +192,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     pytest.importorskip("gunicorn", reason="gunicorn is not installed")
     servers: list[Server] = []
 
-    def make(*words: str, **settings: object) -> Server:
+    def make(*words: str, **settings: Any) -> Server:
         servers.append(Server(tmp_path / f"server{len(servers)}", *words, **settings))
         return servers[-1]
 
@@ -318,7 +323,7 @@ def test_counts_and_bans_survive_workers_that_are_killed(
 def test_a_server_that_is_down_costs_no_request_and_no_limit(
     start: Callable[..., Server], redis: Redis, how: str
 ) -> None:
-    server = start(STORE=redis.url)
+    server = start(patient=False, STORE=redis.url)
     assert server.uses("redis")
     before = load(server.address, LIMIT // 2, client="192.0.2.1")
     results: list[Any] = []
