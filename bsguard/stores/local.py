@@ -7,14 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from bsguard.stores import table
 from bsguard.stores.lmdb_file import lmdb_file
+from bsguard.stores.tabled import TabledStore
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
-
-    from bsguard.stores.port import Ban, Change, Counter, Reach, Taken
 
 #: Name of the file in its folder.
 FILE: Final = "table.lmdb"
@@ -24,34 +21,12 @@ FILE: Final = "table.lmdb"
 MAP_BYTES: Final = 32 * 1024 * 1024
 
 
-class LocalStore:
-    """Counts across all processes of this machine that name the same private *folder*."""
+class LocalStore(TabledStore):
+    """The store in the private *folder*."""
 
     name: ClassVar[str] = "local"
-    reach: ClassVar[Reach] = "machine"
 
     def __init__(self, folder: Path) -> None:
-        self._file = lmdb_file(folder / FILE, MAP_BYTES)
-        self.path = self._file.path
-
-    def take(
-        self, now_us: int, counters: Sequence[Counter], marks: Sequence[bytes] = (), bans: Sequence[Ban] = (), /
-    ) -> Taken:
-        """See :class:`~bsguard.stores.port.Store`."""
-        return self._file.step(table.take, now_us, counters, marks, bans)
-
-    def settle(self, now_us: int, changes: Sequence[Change], marks: Sequence[tuple[bytes, int]] = (), /) -> list[int]:
-        """See :class:`~bsguard.stores.port.Store`."""
-        return self._file.step(table.settle, now_us, changes, marks)
-
-    def ban(self, now_us: int, key: bytes, until_us: int, /) -> None:
-        """See :class:`~bsguard.stores.port.Store`."""
-        self._file.step(table.ban, now_us, key, until_us)
-
-    def reset(self) -> None:
-        """Forget everything."""
-        self._file.clear()
-
-    def close(self) -> None:
-        """Close what this process holds; the next use opens it again."""
-        self._file.close()
+        file = lmdb_file(folder / FILE, MAP_BYTES)
+        super().__init__(file)
+        self.path = file.path
