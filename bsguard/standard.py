@@ -152,7 +152,7 @@ def guard(
     secret = settings.secret_keys or (_secret(folder, clock, degraded),)
     counters = None
     if any(layer_class(name).uses_store for name in plan.used):
-        counters, secret = _counters(settings, secret, folder, clock, announce)
+        counters, secret = _counters(settings, secret[0], folder, clock, announce)
     settings = dataclasses.replace(settings, secret_keys=secret)
     for event in degraded:
         announce(event)
@@ -179,20 +179,14 @@ def _maker(
 
 
 def _counters(
-    settings: Settings, secrets: tuple[str, ...], folder: Path | None, clock: Clock, announce: Emit
+    settings: Settings, secret: str, folder: Path | None, clock: Clock, announce: Emit
 ) -> tuple[Store, tuple[str, ...]]:
-    """The store of the settings, and the secrets that its keys are made with: on a server, those of all machines."""
-    from bsguard.stores.opening import agreed_secret, open_store
+    from bsguard.stores.opening import open_counters
 
     try:
-        store = open_store(
-            settings.store, folder=folder, clock=clock, announce=announce, prefix=f"{settings.store_prefix}:v1:"
-        )
+        return open_counters(settings, secret, folder, clock, announce)
     except StateUnusable as error:
         raise ConfigError([Problem(UNREADABLE, "BSGUARD_STORE", str(error))]) from None
-    if settings.secret_keys:
-        return store, secrets
-    return store, (agreed_secret(store, secrets[0], folder),)
 
 
 def _contradictions(settings: Settings, prefix: str) -> list[Problem]:

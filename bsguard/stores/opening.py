@@ -107,6 +107,16 @@ def open_alone(settings: Settings, clock: Clock, announce: Emit) -> tuple[Store,
     except StateUnusable as error:
         lost = "limits and bans hold in each worker by itself"
         announce(StateDegraded(time=clock.now(), part="state_dir", lost=lost, reason=str(error)))
+    return open_counters(settings, secret, folder, clock, announce)
+
+
+def open_counters(
+    settings: Settings, secret: str, folder: Path | None, clock: Clock, announce: Emit
+) -> tuple[Store, tuple[str, ...]]:
+    """The store of the settings, and the secrets that its keys are made with: the operator's, else the agreed one.
+
+    *secret* is this machine's own. Raises :class:`~bsguard.core.errors.StateUnusable` as :func:`open_store` does.
+    """
     store = open_store(
         settings.store, folder=folder, clock=clock, announce=announce, prefix=f"{settings.store_prefix}:v1:"
     )
