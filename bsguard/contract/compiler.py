@@ -18,6 +18,7 @@ from bsguard.contract.servers import prefix_of, servers_of
 from bsguard.contract.shapes import Shapes
 from bsguard.contract.validators import Schemas, SchemaUnusable
 from bsguard.contract.values import Parameter, Style
+from bsguard.core.grammar import environ_key
 from bsguard.core.media import parse_media_type
 
 if TYPE_CHECKING:
@@ -373,11 +374,6 @@ def _field(name: str, shape: Any, encoding: dict[str, Any]) -> Parameter:
     json = "json" in str(encoding.get("contentType", "")) or ("object" in shape.kinds and not styled)
     explode = encoding.get("explode", encoding.get("style", "form") == "form")
     return Parameter(name, "query", False, encoding.get("style", "form"), explode is True, shape, "", json)
-
-
-def environ_key(header: str) -> str:
-    """The environ key of a header."""
-    return "HTTP_" + header.upper().replace("-", "_")
 
 
 def _mapping(node: Any) -> dict[str, Any]:

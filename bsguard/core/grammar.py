@@ -1,4 +1,4 @@
-"""The grammar of HTTP as patterns, each under the lines of the RFC that it stands for.
+"""The grammar of HTTP as patterns, each under the lines of the RFC that it stands for, and how WSGI names headers.
 
 Everything here matches the native strings of WSGI, one character a byte (PEP 3333). Patterns are used with
 ``fullmatch`` unless their name says ``IN``; none can backtrack more than once a character.
@@ -83,3 +83,8 @@ CONTROL_IN_TEXT: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 # Identifiers of requests that a trusted proxy may hand in; anything else could forge log lines.
 REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._\-]{1,128}")
+
+
+def environ_key(header: str) -> str:
+    """The key under which WSGI delivers *header*, Content-Type and Content-Length apart (RFC 3875 §4.1.18)."""
+    return "HTTP_" + header.upper().replace("-", "_")

@@ -18,7 +18,7 @@ from bsguard.core import strict_json
 from bsguard.core.body import Body
 from bsguard.core.client import arrival_of, client_of, is_trusted, peer_of
 from bsguard.core.credentials import canonical
-from bsguard.core.grammar import HOST, REQUEST_ID
+from bsguard.core.grammar import HOST, REQUEST_ID, environ_key
 from bsguard.core.media import parse_media_type
 from bsguard.core.secrets import identity_key, keyed_hash
 from bsguard.core.surfaces import UNPLACED
@@ -238,7 +238,7 @@ class Request:
         """A fresh id, or the one that a trusted proxy handed in."""
         settings = self.settings
         if settings.trusted_proxies:
-            handed = self.header("HTTP_" + settings.request_id_header.upper().replace("-", "_"))
+            handed = self.header(environ_key(settings.request_id_header))
             if handed and REQUEST_ID.fullmatch(handed) and is_trusted(peer_of(self.environ), settings.trusted_proxies):
                 return handed
         return os.urandom(_ID_BYTES).hex()

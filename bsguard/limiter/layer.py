@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from bsguard.core import codes
 from bsguard.core.events import StateDegraded
+from bsguard.core.grammar import environ_key
 from bsguard.core.layer import Layer
 from bsguard.core.networks import parse_address
 from bsguard.core.secrets import Secrets
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
     from bsguard.core.driver import ResponseHead
+    from bsguard.core.policy import Outcome
     from bsguard.core.request import Request
     from bsguard.limiter.conduct import Watched
     from bsguard.stores.port import Store, Taken
@@ -74,7 +76,7 @@ class Limiter(Layer[LimiterConfig]):
         self._bans = BanBook(self.overrides)
         self._rates = Rates(config, keys)
         self._conduct = Conduct(config, keys, self._bans, self.emit)
-        self._credential_keys = tuple("HTTP_" + name.upper().replace("-", "_") for name in config.credential_headers)
+        self._credential_keys = tuple(environ_key(name) for name in config.credential_headers)
         self._said_alone = False
         self._usual = self._conduct.stances(self._without_exceptions)
 
@@ -143,14 +145,12 @@ class Limiter(Layer[LimiterConfig]):
 
     def _stance(self, request: Request, finding: Finding) -> bool | None:
         """Whether *finding* would refuse *request*; None when its rule is switched off."""
-        outcome = self.policy.rule_on(finding, request).outcome
-        return None if outcome == "ignore" else outcome == "refuse"
+        return _stance_of(self.policy.rule_on(finding, request).outcome)
 
     def _without_exceptions(self, finding: Finding) -> bool | None:
         """The same for any request, where there are no exceptions."""
         outcomes = self.policy.outcomes
-        outcome = outcomes.get(finding.rule, outcomes[""])
-        return None if outcome == "ignore" else outcome == "refuse"
+        return _stance_of(outcomes.get(finding.rule, outcomes[""]))
 
     def _verdict(self, found: list[Finding], step: Step, taken: Taken) -> Verdict:
         """What is over its limit, and the headers that say what is left."""
@@ -170,6 +170,10 @@ class Limiter(Layer[LimiterConfig]):
             lost = "every worker counts for itself, so clients may send the limit times the number of workers"
             remedy = 'the store is "memory"; set BSGUARD_STORE to "local", or give the layer a store'
             self.emit(StateDegraded(time=now, part="store", lost=lost, reason=remedy))
+
+
+def _stance_of(outcome: Outcome) -> bool | None:
+    return None if outcome == "ignore" else outcome == "refuse"
 
 
 def _banned(seconds: float) -> Finding:

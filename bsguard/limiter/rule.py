@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from bsguard.core import readers
 from bsguard.core.config import Wanted
+from bsguard.core.grammar import environ_key
 from bsguard.core.paths import PathPattern  # noqa: TC001  a dataclass says it
 from bsguard.limiter.rate import Quota, quotas
 
@@ -139,7 +140,7 @@ def _key(value: object) -> tuple[KeyKind, str]:
         if not name and kind in ("ip", "identity", "global"):
             return kind, ""  # type: ignore[return-value]
         if kind == "header" and name:
-            return "header", "HTTP_" + readers.stripped_header(name).upper().replace("-", "_")
+            return "header", environ_key(readers.stripped_header(name))
     raise Wanted('"key" as ip, identity, global or header:NAME')
 
 
