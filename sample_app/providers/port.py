@@ -225,13 +225,16 @@ class ProviderPort(Protocol):
         ``find``. A time-out or a broken connection after sending is ``Unknown``, never ``Refused``.
         """
 
-    def poll(self, provider_id: str) -> Progress:
-        """How the order stands. ``Unknown`` changes nothing: ask again later."""
+    def poll(self, model: str, provider_id: str) -> Progress:
+        """How the order stands. *model* is the catalogue's. ``Unknown`` changes nothing: ask again later."""
 
-    def find(self, token: str) -> Found:
-        """Look an order up by the attempt's token, for a submit whose answer was lost."""
+    def find(self, model: str, token: str, submitted_at: int) -> Found:
+        """Look an order up by the attempt's token, for a submit whose answer was lost.
 
-    def cancel(self, provider_id: str) -> Cancelled:
+        *submitted_at* is the attempt's moment in milliseconds; orders of before it are not looked through.
+        """
+
+    def cancel(self, model: str, provider_id: str) -> Cancelled:
         """Ask the provider to stop. Saves money at best; settles nothing."""
 
     def read_webhook(self, headers: Mapping[str, str], raw_body: bytes) -> Notice:
