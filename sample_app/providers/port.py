@@ -63,9 +63,14 @@ class Spend:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """One finished file at the provider. The address is the provider's claim; the artifact pipeline checks it."""
+    """One finished file. The address is the provider's claim; the artifact pipeline checks it.
 
-    url: str
+    ``content`` is the file itself, where the dialect answers with it; then there is no address, and whoever loses this
+    answer has lost the file.
+    """
+
+    url: str = ""
+    content: bytes = b""
 
 
 class Reason(StrEnum):
@@ -236,6 +241,9 @@ class ProviderPort(Protocol):
 
     def cancel(self, model: str, provider_id: str) -> Cancelled:
         """Ask the provider to stop. Saves money at best; settles nothing."""
+
+    def download_headers(self, url: str) -> Mapping[str, str]:
+        """The headers that an output's address needs: our token, where the address is the provider's own API."""
 
     def read_webhook(self, headers: Mapping[str, str], raw_body: bytes) -> Notice:
         """Verify a report on its raw bytes and read it.
