@@ -65,12 +65,11 @@ class Spend:
 class Output:
     """One finished file. The address is the provider's claim; the artifact pipeline checks it.
 
-    ``content`` is the file itself, where the dialect answers with it; then there is no address, and whoever loses this
-    answer has lost the file.
+    It is a ``data:`` address, which is the file itself, where a dialect answers with the file. Then write it down with
+    the answer: nobody can be asked for it again.
     """
 
-    url: str = ""
-    content: bytes = b""
+    url: str
 
 
 class Reason(StrEnum):
@@ -127,11 +126,14 @@ class Working:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The work is done and the operator pays for it. The first of a generation settles; a later one is late."""
+    """The work is done and the operator pays for it. The first of a generation settles; a later one is late.
+
+    ``spend`` is None where the provider does not say what it charges: the attempt's quote stands.
+    """
 
     provider_id: str
     outputs: tuple[Output, ...]
-    spend: Spend
+    spend: Spend | None
 
 
 @dataclass(frozen=True, slots=True)
