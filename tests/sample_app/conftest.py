@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sample_app import create_app
+from tests.sample_app.fakes import fake_edges
 from tests.sample_app.support import Clock, Service, service_config
 
 if TYPE_CHECKING:
@@ -28,8 +29,9 @@ def make_service(tmp_path: Path) -> Iterator[Callable[..., Service]]:
 
     def make(**config: Any) -> Service:
         clock = Clock()
-        app = create_app(service_config(tmp_path) | config, clock=clock)
-        made.append(Service(app, app.extensions["control_plane"], clock))
+        edges = fake_edges()
+        app = create_app(service_config(tmp_path) | config, clock=clock, edges=edges)
+        made.append(Service(app, app.extensions["control_plane"], clock, edges))
         return made[-1]
 
     yield make
