@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 
+_URL_LENGTH_MAX: Final = 2_048
+
 webhooks = AppGroup("webhooks", help="Where accounts want their events.")
 
 
@@ -162,8 +164,6 @@ def disable_webhook(subscription_id: str, as_json: bool) -> None:
 
 
 COMMANDS: Final = (sweep, show, give_up, spend, webhooks)
-
-_URL_LENGTH_MAX: Final = 2_048
 
 
 def new_webhook_secret() -> str:

@@ -31,7 +31,7 @@ def make_service(tmp_path: Path) -> Iterator[Callable[..., Service]]:
         clock = Clock()
         edges = fake_edges()
         app = create_app(service_config(tmp_path) | config, clock=clock, edges=edges)
-        made.append(Service(app, app.extensions["control_plane"], clock, edges))
+        made.append(Service(app, app.extensions["control_plane"], clock, edges, tmp_path))
         return made[-1]
 
     yield make

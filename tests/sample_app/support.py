@@ -45,6 +45,7 @@ class Service:
     parts: ControlPlane
     clock: Clock
     edges: Edges
+    folder: Path = Path()
     client: Any = field(init=False)
 
     def __post_init__(self) -> None:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sample_app import generations
 from sample_app.catalogue import MediaKind
 from sample_app.errors import ApiError, ErrorCode
 from sample_app.generations import Generation, Position, Status
@@ -43,8 +44,9 @@ def generation(number: int, account: str = "acme", **changes: Any) -> Generation
 
 
 def add(service: Service, *made: Generation) -> None:
-    for each in made:
-        assert service.parts.generations.add(each)
+    with service.parts.database.writing() as connection:
+        for each in made:
+            assert generations.add(connection, each, due_at=None)
 
 
 def walk(
