@@ -63,7 +63,11 @@ class Spend:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """One finished file at the provider. The address is the provider's claim; the artifact pipeline checks it."""
+    """One finished file. The address is the provider's claim; the artifact pipeline checks it.
+
+    It is a ``data:`` address, which is the file itself, where a dialect answers with the file. Then write it down with
+    the answer: nobody can be asked for it again.
+    """
 
     url: str
 
@@ -122,11 +126,14 @@ class Working:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The work is done and the operator pays for it. The first of a generation settles; a later one is late."""
+    """The work is done and the operator pays for it. The first of a generation settles; a later one is late.
+
+    ``spend`` is None where the provider does not say what it charges: the attempt's quote stands.
+    """
 
     provider_id: str
     outputs: tuple[Output, ...]
-    spend: Spend
+    spend: Spend | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +243,9 @@ class ProviderPort(Protocol):
 
     def cancel(self, model: str, provider_id: str) -> Cancelled:
         """Ask the provider to stop. Saves money at best; settles nothing."""
+
+    def download_headers(self, url: str) -> Mapping[str, str]:
+        """The headers that an output's address needs: our token, where the address is the provider's own API."""
 
     def read_webhook(self, headers: Mapping[str, str], raw_body: bytes) -> Notice:
         """Verify a report on its raw bytes and read it.
