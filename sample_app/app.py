@@ -88,7 +88,7 @@ def create_app(
 
 def _parts(settings: Settings, clock: Clock, edges: Edges) -> ControlPlane:
     database = Database(settings.database_url, clock)
-    credits = CreditLifecycle(database.ledger)
+    credit = CreditLifecycle(database.ledger)
     signing = Signing(database, clock, settings.secret_key)
     who = owner()
 
@@ -96,7 +96,7 @@ def _parts(settings: Settings, clock: Clock, edges: Edges) -> ControlPlane:
         return settings.public_url + signing.address(file_id, INPUT_LINK_SECONDS)
 
     orders = Orders(CATALOGUE, settings.public_url, link)
-    lifecycle = Lifecycle(database, credits, edges.ports, orders, edges.artifacts, clock, settings.timing, who)
+    lifecycle = Lifecycle(database, credit, edges.ports, orders, edges.artifacts, clock, settings.timing, who)
     runner = Runner(lifecycle.advance, settings.runner_threads)
     deliveries = Deliveries(database, edges.sender, clock)
     jobs = Jobs(database, runner, edges.artifacts, deliveries, clock, who)
@@ -106,7 +106,7 @@ def _parts(settings: Settings, clock: Clock, edges: Edges) -> ControlPlane:
         database=database,
         keys=ApiKeyStore(database, clock),
         generations=GenerationStore(database),
-        credits=credits,
+        credits=credit,
         artifacts=edges.artifacts,
         deliveries=deliveries,
         signing=signing,

@@ -114,11 +114,17 @@ def move(
     return changed.rowcount == 1
 
 
-def note(connection: Connection, attempt: Attempt, **values: object) -> None:
-    """Write down something about an attempt that is no change of its state."""
+def note(
+    connection: Connection, attempt: Attempt, *, while_in: tuple[AttemptState, ...] = OPEN, **values: object
+) -> None:
+    """Write down something that is no change of its state, if that is still one of *while_in*."""
     connection.execute(
         update(attempts)
-        .where(attempts.c.generation_id == attempt.generation_id, attempts.c.number == attempt.number)
+        .where(
+            attempts.c.generation_id == attempt.generation_id,
+            attempts.c.number == attempt.number,
+            attempts.c.state.in_(while_in),
+        )
         .values(**values)
     )
 

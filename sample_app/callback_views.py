@@ -40,7 +40,7 @@ class CallbackViews:
             raise ApiError(ErrorCode.INVALID_PARAMETER, "attempt must be the token of an attempt.")
         if not JSON_MEDIA_TYPE.fullmatch(request.mimetype):
             raise ApiError(ErrorCode.UNSUPPORTED_MEDIA_TYPE)
-        report = self.inbox.receive(Provider(provider), token, request.headers, request.get_data(cache=False))
+        report = self.inbox.receive(Provider(provider), token, dict(request.headers), request.get_data(cache=False))
         if report.generation_id is not None:
             self.runner.wake(report.generation_id)
         return success({"stored": report.stored}, 202)

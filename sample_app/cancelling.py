@@ -1,4 +1,4 @@
-"""Cancelling: the generation ends and its hold goes back at once; whether the provider stops is found out afterwards."""
+"""Cancelling: the generation ends and its hold goes back at once; whether the provider stops is found out later."""
 
 from __future__ import annotations
 

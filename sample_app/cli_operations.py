@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import base64
+import json
 import secrets
 from typing import TYPE_CHECKING, Any, Final
 
@@ -66,7 +66,10 @@ def show(generation_id: str, as_json: bool) -> None:
         raise click.ClickException("There is no generation with this id.")
     hold = parts.database.ledger.hold(generation_id)
     if as_json:
-        known = show_generation(found) | {"account_id": found.account_id, "attempts": [_describe(each) for each in made]}
+        known = show_generation(found) | {
+            "account_id": found.account_id,
+            "attempts": [_describe(each) for each in made],
+        }
         click.echo(json.dumps(known | {"hold": None if hold is None else hold.amounts}))
         return
     click.echo(f"{generation_id}  {found.account_id}  {found.model}  {found.status}  {found.credits} credits")

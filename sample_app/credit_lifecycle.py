@@ -49,9 +49,7 @@ class CreditLifecycle:
 
     def release(self, connection: Connection, generation: Generation, *, expired: bool = False) -> None:
         """Give all of it back."""
-        self.ledger.using(connection).release(
-            generation.generation_id, account=generation.account_id, expired=expired
-        )
+        self.ledger.using(connection).release(generation.generation_id, account=generation.account_id, expired=expired)
 
     def topup(self, connection: Connection, account_id: str, amount: int, key: str) -> ToppedUp:
         """Add bought credits, once for each *key*.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import Connection, Engine, Table, create_engine, event, insert, inspect, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from bsguard.billing import Ledger, create_schema
@@ -72,7 +73,8 @@ class Database:
         self._opened: dict[int, _Opened] = {}
         # The ledger begins its transactions in its own way and drops what a fork left it, so it has its own engine.
         self.ledger_engine = create_engine(url, hide_parameters=True, **_pool(url))
-        self.ledger = Ledger(self.ledger_engine, clock=_LedgerClock(clock), lock_timeout_ms=BUSY_SECONDS_MAX * 1_000)
+        self.ledger = Ledger(self.ledger_engine, clock=_LedgerClock(clock))
+        self._turns: dict[int, threading.Lock] = {}
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -113,10 +115,22 @@ class Database:
         process = os.getpid()
         opened = self._opened.get(process)
         if opened is None:
-            # Two threads may both get here; one engine wins, the other is dropped. Neither is wrong. A parent's engine
-            # stays in the mapping: letting it go would close the parent's connections from this side of the fork.
-            opened = self._opened.setdefault(process, self._open())
+            # A parent's engine stays in the mapping: letting it go would close the parent's connections from this side
+            # of the fork. So does its lock, which a thread of the parent may have held.
+            with self._turns.setdefault(process, threading.Lock()):
+                opened = self._opened.get(process) or self._opened.setdefault(process, self._patiently_open())
         return opened
+
+    def _patiently_open(self) -> _Opened:
+        """Open it, again if workers that start together are in each other's way: SQLite does not wait for that."""
+        deadline = time.monotonic() + BUSY_SECONDS_MAX
+        while True:
+            try:
+                return self._open()
+            except OperationalError:
+                if "sqlite" not in self._url or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.02)
 
     def _open(self) -> _Opened:
         url = make_url(self._url)

@@ -1,4 +1,4 @@
-"""Deliveries: customers' webhooks. Every event goes to every subscription of its account, until it is taken or given up.
+"""Deliveries: customers' webhooks. Every event goes to every subscription of its account, until somebody takes it.
 
 The bytes on the wire (signature, time-outs, where nothing is sent to) are `sample_app.outbound`'s; here is what is
 written down: which event goes where, how often it was tried, and when it is tried next.
@@ -17,7 +17,7 @@ from sample_app.clock import DAY_MS, SECOND_MS
 from sample_app.tables import deliveries, outbox, subscriptions
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Row
+    from sqlalchemy import Connection
 
     from sample_app.clock import Clock
     from sample_app.database import Database
@@ -163,7 +163,7 @@ def forget(connection: Connection, now: int) -> int:
     return int(connection.execute(delete(outbox).where(outbox.c.created_at < now - KEEP_MS)).rowcount)
 
 
-def _claim(connection: Connection, event_id: int, subscription_id: str, now: int) -> Row[Any] | None:
+def _claim(connection: Connection, event_id: int, subscription_id: str, now: int) -> Any:
     """Keep others from trying meanwhile; what to send and where, or None if there is nothing to try."""
     columns = deliveries.c
     claimed = connection.execute(
@@ -174,7 +174,9 @@ def _claim(connection: Connection, event_id: int, subscription_id: str, now: int
     if claimed.rowcount != 1:
         return None
     row = connection.execute(
-        select(outbox.c.payload, subscriptions.c.url, subscriptions.c.secret, subscriptions.c.disabled_at, columns.tries)
+        select(
+            outbox.c.payload, subscriptions.c.url, subscriptions.c.secret, subscriptions.c.disabled_at, columns.tries
+        )
         .select_from(deliveries)
         .join(outbox, outbox.c.event_id == columns.event_id)
         .join(subscriptions, subscriptions.c.subscription_id == columns.subscription_id)
@@ -197,8 +199,6 @@ def _set(connection: Connection, event_id: int, subscription_id: str, **values: 
 
 def _disable(connection: Connection, subscription_id: str, now: int) -> bool:
     done = connection.execute(
-        update(subscriptions)
-        .where(subscriptions.c.subscription_id == subscription_id)
-        .values(disabled_at=now)
+        update(subscriptions).where(subscriptions.c.subscription_id == subscription_id).values(disabled_at=now)
     )
     return done.rowcount == 1

@@ -102,7 +102,7 @@ _SAMPLES: Final = (
 
 
 def seed_demo(parts: ControlPlane) -> IssuedKey:
-    """Make sure that the demo account has its credits and generations, and give it a new key in place of the one before.
+    """Make sure that the demo account has credits and generations, and give it a new key in place of the one before.
 
     What the guard has counted so far is forgotten, so that a demo can be given twice in a minute.
     """

@@ -66,7 +66,13 @@ class Inbox:
             raise ApiError(ErrorCode.INVALID_WEBHOOK, headers=headers) from None
         now = self.clock()
         with self.database.writing() as connection:
-            values = {"provider": provider, "event_id": notice.event_id, "token": token, "outcome": "", "received_at": now}
+            values = {
+                "provider": provider,
+                "event_id": notice.event_id,
+                "token": token,
+                "outcome": "",
+                "received_at": now,
+            }
             if not insert_new(connection, inbox, values):
                 return Report(stored=False, generation_id=None)
             outcome, generation_id = _apply(connection, provider, token, notice, now)
@@ -86,9 +92,7 @@ def forget(connection: Connection, now: int) -> int:
     return int(connection.execute(delete(inbox).where(inbox.c.received_at < now - KEEP_MS)).rowcount)
 
 
-def _apply(
-    connection: Connection, provider: Provider, token: str, notice: Notice, now: int
-) -> tuple[str, str | None]:
+def _apply(connection: Connection, provider: Provider, token: str, notice: Notice, now: int) -> tuple[str, str | None]:
     attempt = attempts.by_token(connection, token)
     if attempt is None or attempt.provider is not provider or not _about(attempt, notice.progress):
         return "stranger", None

@@ -116,14 +116,14 @@ class Jobs:
         ended = self.database.ledger.expire()
         now = self.clock()
         with self.database.writing() as connection:
-            forgotten = sum(part.forget(connection, now) for part in (idempotency, inbox, deliveries))
+            forgotten: int = sum(part.forget(connection, now) for part in (idempotency, inbox, deliveries))
             over = files.expired(connection, now, BATCH)
         for file in over:
             # The bytes first: a row without bytes is found again, bytes without a row are not.
             self.artifacts.delete(file.storage_key)
             with self.database.writing() as connection:
                 files.remove(connection, file.file_id)
-        return ended.holds + ended.grants + forgotten + len(over)
+        return int(ended.holds + ended.grants) + forgotten + len(over)
 
 
 class Sweeper:

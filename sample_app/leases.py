@@ -110,9 +110,7 @@ def take_job(connection: Connection, job: str, who: str, now: int, until: int) -
     """Become the one who runs *job*; False if somebody else is."""
     if insert_new(connection, jobs, {"job": job, "owner": who, "until": until}):
         return True
-    done = connection.execute(
-        update(jobs).where(jobs.c.job == job, jobs.c.until <= now).values(owner=who, until=until)
-    )
+    done = connection.execute(update(jobs).where(jobs.c.job == job, jobs.c.until <= now).values(owner=who, until=until))
     return done.rowcount == 1
 
 

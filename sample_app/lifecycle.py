@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy.exc import IntegrityError
 
@@ -43,11 +43,11 @@ if TYPE_CHECKING:
     from sample_app.clock import Clock
     from sample_app.credit_lifecycle import CreditLifecycle
     from sample_app.database import Database
-    from sample_app.failure_handling import Timing
     from sample_app.failover import Step
+    from sample_app.failure_handling import Timing
     from sample_app.generations import Generation
     from sample_app.orders import Orders
-    from sample_app.providers.port import Found, ProviderPort, Submitted
+    from sample_app.providers.port import Found, ProviderPort, Spend, Submitted
 
 # Steps of one call: every provider asked and answered, and settled, takes fewer.
 _STEPS_MAX: Final = 32
@@ -227,7 +227,8 @@ class Lifecycle:
         with self.database.writing() as connection:
             if isinstance(kept, Unavailable) and now < attempt.deadline_at:
                 due = self.timing.next_poll(attempt.polls + 1, now, attempt.deadline_at)
-                attempts.note(connection, attempt, polls=attempt.polls + 1, poll_at=due)
+                finished = (AttemptState.FINISHED,)
+                attempts.note(connection, attempt, while_in=finished, polls=attempt.polls + 1, poll_at=due)
                 return
             # Paid for, and of no use. The next provider may do better; what this one cost stays in the books.
             attempts.move(
@@ -252,7 +253,8 @@ class Lifecycle:
             )
             succeeded = (*attempts.OPEN, AttemptState.FINISHED, AttemptState.FAILED)
             if moved is not None:
-                attempts.move(connection, winning, AttemptState.WON, now, come_from=succeeded)
+                # What came with the answer itself is in the storage now.
+                attempts.move(connection, winning, AttemptState.WON, now, come_from=succeeded, outputs=())
                 add_outputs(connection, generation, winner, now)
                 self.credits.charge(connection, moved)
                 event_system.record(connection, moved)
@@ -286,9 +288,7 @@ class Lifecycle:
                 attempts.move(connection, attempt, AttemptState.UNKNOWN, now)
                 event_system.record(connection, moved)
         if moved is not None:
-            event_system.tell(
-                "generation.needs_reconcile", generation=generation.generation_id, attempt=attempt.number
-            )
+            event_system.tell("generation.needs_reconcile", generation=generation.generation_id, attempt=attempt.number)
 
     def _abandon(self, generation: Generation, attempt: Attempt) -> None:
         now = self.clock()
@@ -308,7 +308,7 @@ class Lifecycle:
 
 def end(
     connection: Connection,
-    credits: CreditLifecycle,
+    ledger: CreditLifecycle,
     generation_id: str,
     status: Status,
     now: int,
@@ -321,7 +321,7 @@ def end(
         connection, generation_id, status, now, come_from=UNFINISHED, failure_code=code, failure_message=message
     )
     if moved is not None:
-        credits.release(connection, moved, expired=status is Status.EXPIRED)
+        ledger.release(connection, moved, expired=status is Status.EXPIRED)
         event_system.record(connection, moved)
     return moved
 
@@ -342,9 +342,8 @@ def apply(connection: Connection, attempt: Attempt, answer: Submitted | Found, n
                 provider_id=provider_id,
                 outputs=tuple(output.url for output in outputs),
                 reason=None,
-                spend_micro_usd=spend.micro_usd,
-                spend_known=True,
                 poll_at=now,
+                **_spend(spend),
             )
         case Failed(provider_id, reason, spend):
             return attempts.move(
@@ -354,8 +353,7 @@ def apply(connection: Connection, attempt: Attempt, answer: Submitted | Found, n
                 now,
                 provider_id=provider_id,
                 reason=reason,
-                spend_micro_usd=spend.micro_usd,
-                spend_known=True,
+                **_spend(spend),
             )
         case Refused(reason):
             return _never_taken(connection, attempt, reason, now)
@@ -365,6 +363,11 @@ def apply(connection: Connection, attempt: Attempt, answer: Submitted | Found, n
             # A silence takes nothing away from what is known.
             silent = (AttemptState.STARTING, AttemptState.UNKNOWN)
             return attempts.move(connection, attempt, AttemptState.UNKNOWN, now, come_from=silent, reason=reason)
+
+
+def _spend(spend: Spend | None) -> dict[str, Any]:
+    """What the provider says that it charges; where it does not say, the quote stands."""
+    return {} if spend is None else {"spend_micro_usd": spend.micro_usd, "spend_known": True}
 
 
 def _never_taken(connection: Connection, attempt: Attempt, reason: str, now: int) -> bool:

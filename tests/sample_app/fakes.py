@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sample_app.artifact_pipeline import FileRefused, Kept, Keeping, Stored, Winner
+from sample_app.artifact_pipeline import FileRefused, Keeping, Kept, Stored, Winner
 from sample_app.catalogue import Provider
 from sample_app.deliveries import Sent
 from sample_app.edges import Edges
@@ -78,6 +78,9 @@ class FakePort:
     def cancel(self, model: str, provider_id: str) -> Cancelled:
         self.calls.append(("cancel", model, provider_id))
         return CancelRequested()
+
+    def download_headers(self, url: str) -> Mapping[str, str]:
+        return {}
 
     def read_webhook(self, headers: Mapping[str, str], raw_body: bytes) -> Notice:
         if headers.get("webhook-signature") != SIGNATURE:

@@ -20,7 +20,7 @@ from tests.sample_app.support import DOCUMENT, Service, documented
 SCHEMAS = DOCUMENT["components"]["schemas"]
 OPERATIONS = documented()
 TABLE = operations(
-    Views(*([type("Views", (), {"__getattr__": lambda _self, _name: None})()] * 6)),
+    Views(*([type("Views", (), {"__getattr__": lambda _self, name: name})()] * 6)),
     type("Plan", (), {"limited": lambda _self, _rates, _scope, view: view})(),
 )
 
