@@ -231,6 +231,10 @@ def _idle_exceptions(settings: Settings, layers: Mapping[str, LayerConfig], pref
             close = nearest(exemption.rule, rules)
             remedy = f"did you mean {close}?" if close else "see docs/reference/rules.md"
             problems.append(Problem(WRONG_VALUE, f"{prefix}EXCEPTIONS", f"names a rule that does not exist; {remedy}"))
+        layer = exemption.rule.partition(".")[0]
+        if exemption.parameter is not None and layer in LAYERS and not layer_class(layer).knows_parameters:
+            message = f"names a parameter, and the rules of {layer} know none; leave it out"
+            problems.append(Problem(CONTRADICTION, f"{prefix}EXCEPTIONS", message))
     return problems
 
 

@@ -19,7 +19,7 @@ from bsguard.core.exchange import Exchange, missing
 from bsguard.core.reporting import Reporter
 from bsguard.core.request import Request
 from bsguard.core.respond import refusal
-from bsguard.core.verdict import ALLOW, Detail, Finding, Verdict
+from bsguard.core.verdict import ALLOW, Detail, Finding, Verdict, body_finding
 from bsguard.core.wire import recognise
 
 if TYPE_CHECKING:
@@ -102,11 +102,13 @@ class Driver:
             try:
                 verdict = inspect(request)
             except BodyError as error:
-                unreadable = unreadable or request.body.failed
-                verdict = _body_verdict(error)
+                verdict = _body_verdict(error, request)
             except Exception as error:
                 verdict = self._failed(layer, error, request)
-            if verdict is not ALLOW and (denial := self._heed(layer, verdict, request)) is not None:
+            if verdict is ALLOW:
+                continue
+            unreadable = unreadable or getattr(verdict, "unreadable", False)  # a layer with a bug returns anything
+            if (denial := self._heed(layer, verdict, request)) is not None:
                 return denial
         return self._drain(request) if request.body.chunked and not unreadable else None
 
@@ -116,7 +118,7 @@ class Driver:
             request.body.load(self._settings.body_bytes_max)
         except BodyError as error:
             if self._reader is not None:
-                return self._act(self._reader, _body_verdict(error), request)
+                return self._act(self._reader, _body_verdict(error, request), request)
         return None
 
     def _heed(self, layer: Layer[Any], verdict: Verdict, request: Request) -> Denial | None:
@@ -213,5 +215,5 @@ class Denial:
     details: tuple[Detail, ...] = ()
 
 
-def _body_verdict(error: BodyError) -> Verdict:
-    return Verdict((Finding(error.rule, error.code, error.reason),))
+def _body_verdict(error: BodyError, request: Request) -> Verdict:
+    return Verdict((body_finding(error),), unreadable=request.body.failed)

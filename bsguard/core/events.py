@@ -2,6 +2,7 @@
 
 An event is handed to ``emit``, a plain callable. Whatever it raises is swallowed and counted by the driver: reporting
 never changes an answer. ``docs/reference/events.md`` is generated from this file.
+It is longer than others because it is one list.
 """
 
 from __future__ import annotations
@@ -85,6 +86,35 @@ class RuleLogged(FindingEvent):
     """A rule fired that only reports."""
 
     name: ClassVar[str] = "rule.logged"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleMatched(FindingEvent):
+    """A rule of a rule set matched. It may only add to a score, and be one of many that a request is refused for."""
+
+    name: ClassVar[str] = "rule.matched"
+    #: What it matched on, such as ``ARGS:q``, at most five; names as printable text, cut.
+    variables: tuple[str, ...]
+    #: Where in the first of them, cut: every letter is an ``x``, every digit a ``0``.
+    text: str
+    #: What it added to the anomaly score.
+    score: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnomalyScored(RequestEvent):
+    """The scores of all rules that matched a request are over the threshold."""
+
+    name: ClassVar[str] = "anomaly.scored"
+    layer: str
+    #: The rule that compares the two.
+    rule: str
+    score: int
+    threshold: int
+    #: The rules that made the score, each with what it added; at most twenty.
+    rules: tuple[str, ...]
+    #: As in the event about the rule.
+    action: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -287,7 +317,9 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     RequestDenied,
     RequestWouldBeDenied,
     RuleLogged,
+    RuleMatched,
     RuleExcepted,
+    AnomalyScored,
     HeadersStripped,
     LayerFailed,
     RequestFinished,

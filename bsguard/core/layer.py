@@ -83,6 +83,8 @@ class Layer(Generic[C]):
     rules: ClassVar[Mapping[str, str]] = {}
     #: Whether the layer counts in a shared store, which it then takes as ``store=``.
     uses_store: ClassVar[bool] = False
+    #: Whether exceptions to its rules may name a parameter.
+    knows_parameters: ClassVar[bool] = False
     driver: Driver
 
     def __init__(

@@ -55,33 +55,38 @@ class Policy:
             "": _outcome(mode, mode),
             **{rule: _outcome(own, mode) for rule, own in rule_modes},
         }
-        self._live: tuple[tuple[Override, ...], tuple[Exemption, ...]] = ((), ())
+        #: The table's entries as last seen, and all exceptions with those that were made of them.
+        self._known: tuple[tuple[Override, ...], tuple[Exemption, ...]] = ((), exceptions)
 
     def excepts(self) -> bool:
         """Whether there is any exception, so that :attr:`outcomes` is not the whole truth."""
-        return bool(self._exceptions or self._live_exceptions(self._clock.now()))
+        return bool(self.exemptions(self._clock.now()))
 
     def rule_on(self, finding: Finding, request: Request) -> Ruling:
         """The outcome for *finding* on *request*."""
         now = self._clock.now()
-        for exemption in (*self._exceptions, *self._live_exceptions(now)):
+        for exemption in self.exemptions(now):
             if exemption.covers(finding, request, now):
                 return Ruling("except", exemption.comment)
         if finding.action == "log":
             return _LOG
         return _RULINGS[self.outcomes.get(finding.rule, self.outcomes[""])]
 
-    def _live_exceptions(self, now: float) -> tuple[Exemption, ...]:
-        """The exceptions made at run time. An entry that cannot be read excepts nothing."""
-        kept, parsed = self._live
+    def exemptions(self, now: float) -> tuple[Exemption, ...]:
+        """All exceptions, from the settings and from run time; the same tuple until they change.
+
+        An entry that cannot be read excepts nothing.
+        """
+        kept, known = self._known
         try:
             overrides = self._overrides.active("exception", now)
         except Exception:  # whoever keeps the table, what cannot be read excepts nothing new
-            return parsed
+            return known
         if overrides is not kept:
             parsed = tuple(exemption for exemption in map(_parse, overrides) if exemption is not None)
-            self._live = (overrides, parsed)
-        return parsed
+            known = (*self._exceptions, *parsed)
+            self._known = (overrides, known)
+        return known
 
 
 def _outcome(mode: Mode, of_layer: Mode) -> Outcome:

@@ -55,9 +55,13 @@ class Reporter:
             "action": _ACTIONS.get((ruling.outcome, finding.action), "logged"),
             "cost_us": (time.perf_counter_ns() - request.shared.started_ns) // 1000,
         }
-        if finding.note is not None and ruling.outcome != "except":
-            noted = self._facts(request) | dict(finding.note.facts) | {"action": facts["action"]}
-            self.send(finding.note.event(**noted), emit)
+        note = finding.note
+        if note is not None and ruling.outcome != "except":
+            whole = issubclass(note.event, events.FindingEvent)
+            noted = facts if whole else self._facts(request) | {"action": facts["action"]}
+            self.send(note.event(**noted | dict(note.facts)), emit)
+            if whole and ruling.outcome == "log":  # it says all that there is to say
+                return
         if ruling.outcome == "except":
             self.send(events.RuleExcepted(**facts | {"action": "excepted", "comment": ruling.comment}), emit)
         elif ruling.outcome == "refuse":

@@ -87,6 +87,12 @@ class Settings:
         "Paths whose bodies are never read before the application, so that it can stream them; nothing judges them.",
         readers.many(readers.path_pattern, "a list of path patterns"),
     )
+    file_paths: tuple[PathPattern, ...] = setting(
+        (),
+        "Paths to which files are sent as the whole body: there the rules do not look into an image, audio, video, "
+        "font or octet stream, as they do not look into the files of multipart.",
+        readers.many(readers.path_pattern, "a list of path patterns"),
+    )
     request_id_header: str = setting(
         "X-Request-Id",
         "Response header that carries the request id, and request header in which a trusted proxy may hand one in.",
@@ -117,6 +123,7 @@ class Settings:
     )
     exceptions: tuple[Exemption, ...] = setting(
         (),
-        'Exceptions to rules: a list of {"rule" or "tag", "path", "method", "addresses", "comment", "expires"}.',
+        'Exceptions to rules: a list of {"rule" or "tag", "parameter", "path", "method", "addresses", "comment", '
+        '"expires"}.',
         readers.many(Exemption.parse, "a list of exceptions"),
     )

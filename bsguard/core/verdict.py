@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
     from bsguard.core.codes import Code
+    from bsguard.core.errors import BodyError
     from bsguard.core.events import RequestEvent
 
 #: ``deny`` refuses the request, ``challenge`` asks the browser to prove itself first, ``log`` only reports.
@@ -48,6 +49,8 @@ class Finding:
     #: What exactly is wrong, where that helps an honest client.
     details: tuple[Detail, ...] = ()
     note: Note | None = None
+    #: What of the request the rule matched on, such as ``ARGS:q``; an exception may name one of them.
+    parameters: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,13 @@ class Verdict:
     remove: tuple[str, ...] = ()
     #: Response headers to add to whatever answer the request gets, where that has none of the name.
     respond: tuple[tuple[str, str], ...] = ()
+    #: Whether a finding says that the body cannot be read, so that the driver need not say it again.
+    unreadable: bool = False
+
+
+def body_finding(error: BodyError) -> Finding:
+    """The finding for a body that cannot be read, or is too large to be."""
+    return Finding(error.rule, error.code, error.reason)
 
 
 #: Nothing found, nothing to edit: the common answer allocates nothing.

@@ -2,54 +2,107 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Final
 
 from bsguard.seclang.compiler import Machine
-from bsguard.seclang.request import Found, Inspection, Match, Verdict
+from bsguard.seclang.operators import integer
+from bsguard.seclang.request import NO_EXCLUSIONS, Found, Inspection, Match, Verdict
 from bsguard.seclang.transaction import Transaction
 
 if TYPE_CHECKING:
     from bsguard.seclang.bodies import Limits
     from bsguard.seclang.compiler import Plan, Runnable, Step, Target
     from bsguard.seclang.model import Options, Rule
-    from bsguard.seclang.request import Request, Response
+    from bsguard.seclang.request import Exclusions, Request, Response
 
 _LOGGING: Final = 5
+#: Part of the names of the TX entries in which rules add up what they have found.
+_SCORE: Final = b"anomaly_score"
 
 
 class Engine:
-    """One exchange on its way through the rules."""
+    """One exchange on its way through the rules: first the head, then the body, then perhaps the response."""
 
-    __slots__ = ("allowed_until", "machine", "matches", "options", "plan", "transaction", "verdict")
+    __slots__ = (
+        "_apart",
+        "_gained",
+        "_parts",
+        "_trying",
+        "allowed_until",
+        "exclusions",
+        "machine",
+        "matches",
+        "options",
+        "plan",
+        "spared",
+        "transaction",
+        "verdict",
+    )
 
-    def __init__(self, plan: Plan, options: Options, request: Request, limits: Limits) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        options: Options,
+        request: Request,
+        limits: Limits,
+        exclusions: Exclusions = NO_EXCLUSIONS,
+    ) -> None:
         self.plan = plan
         self.options = options
         self.transaction = Transaction(request, limits, plan.initial)
         self.transaction.request_body = options.request_body
+        self.transaction.removed |= exclusions.removed
         self.machine = Machine(options.engine, response_body=options.response_body)
         self.matches: list[Match] = []
         self.verdict = Verdict()
+        self.spared: list[Match] = []
         #: Phase after which ``allow`` ends.
         self.allowed_until = 0
+        self.exclusions = exclusions
+        self._apart = exclusions.apart if exclusions is not NO_EXCLUSIONS else frozenset()
+        #: Whether the rule at hand is only tried.
+        self._trying = False
+        #: The parts of the values that the current link has matched.
+        self._parts: list[bytes] = []
+        #: What the rule at hand has added to the anomaly scores.
+        self._gained = 0
 
     def run(self, response: Response | None) -> Inspection:
         """Run every phase that there is something for."""
-        transaction = self.transaction
-        self.phase(1)
-        if self.going_on:
-            transaction.read_body()
-            self.phase(2)
-            self._refuse_unread()
-        if response is not None and self.going_on:
-            transaction.read_response_head(response)
-            self.phase(3)
-            if self.going_on and self.machine.response_body and self._looks_at_body():
-                transaction.read_response_body(response)
-                self.phase(4)
+        self.head()
+        self.body(self.transaction.request.body)
+        if response is not None:
+            self.response(response)
         if self.machine.engine != "Off":
             self._steps(_LOGGING)
         return self.outcome()
+
+    def head(self) -> None:
+        """Phase 1: everything but the body."""
+        self.phase(1)
+
+    def body(self, body: bytes) -> None:
+        """Phase 2: the whole request, of which *body* is the body."""
+        if not self.going_on:
+            return
+        transaction = self.transaction
+        if body is not transaction.request.body:
+            transaction.request = dataclasses.replace(transaction.request, body=body)
+        transaction.read_body()
+        self.phase(2)
+        self._refuse_unread()
+
+    def response(self, response: Response) -> None:
+        """Phases 3 and 4: the response's head, and its body where the rules want it."""
+        if not self.going_on:
+            return
+        transaction = self.transaction
+        transaction.read_response_head(response)
+        self.phase(3)
+        if self.going_on and self.machine.response_body and self._looks_at_body():
+            transaction.read_response_body(response)
+            self.phase(4)
 
     @property
     def going_on(self) -> bool:
@@ -64,7 +117,7 @@ class Engine:
         """What has come of it so far."""
         transaction = self.transaction
         error = "" if transaction.unread is None else transaction.unread.error
-        return Inspection(tuple(self.matches), self.verdict, transaction.stores["TX"], error)
+        return Inspection(tuple(self.matches), tuple(self.spared), self.verdict, transaction.stores["TX"], error)
 
     def _refuse_unread(self) -> None:
         """Refuse what the rules could not see whole, unless they have decided, or an ``allow`` has."""
@@ -88,7 +141,9 @@ class Engine:
             index += 1
             if step.needle and not step.needle & possible:
                 continue
-            if step.rule.id in removed or not self.fires(step):
+            if step.rule.id in removed:
+                continue
+            if not (self._fires_apart(step) if step.rule.id in self._apart else self.fires(step)):
                 continue
             if step.jump is not None:
                 index = step.jump
@@ -97,19 +152,54 @@ class Engine:
 
     def fires(self, step: Step) -> bool:
         """Whether every link of the rule matches; reports it if it does."""
+        found = self._evaluate(step)
+        if found is not None and step.rule.log:
+            self.matches.append(self._match(step, found))
+        return found is not None
+
+    def _evaluate(self, step: Step) -> tuple[Found, ...] | None:
+        """What the first link has matched on, if every link of the rule matches."""
         transaction = self.transaction
         transaction.matched = []
-        found: list[tuple[bytes, bytes]] = []
+        self._gained = 0
+        found: tuple[Found, ...] = ()
         for place, link in enumerate(step.links):
+            self._parts = []
             if not self._link(step.rule, link):
-                return False
-            if place == 0:
-                found = list(transaction.matched)
-        if step.rule.log:
-            self.matches.append(self._match(step, found))
-        return True
+                return None
+            if place == 0 and step.rule.log:
+                found = tuple(map(_found, transaction.matched, self._parts))
+        return found
 
-    def _match(self, step: Step, found: list[tuple[bytes, bytes]]) -> Match:
+    def _fires_apart(self, step: Step) -> bool:
+        """The same for a rule that is excluded, or for which parameters are: reports what it is kept from."""
+        whole = self._tried(step)
+        if whole is None:
+            return False
+        found = None if step.rule.id in self.exclusions.watched else self._evaluate(step)
+        kept = whole.found
+        if found is not None:
+            match = self._match(step, found)
+            if step.rule.log:
+                self.matches.append(match)
+            kept = tuple(one for one in whole.found if one not in match.found)
+        if step.rule.log and (kept or found is None):
+            self.spared.append(dataclasses.replace(whole, found=kept))
+        return found is not None
+
+    def _tried(self, step: Step) -> Match | None:
+        """What the rule would report, whatever is excluded; everything is afterwards as it was before."""
+        transaction = self.transaction
+        stores = {name: dict(store) for name, store in transaction.stores.items()}
+        self._trying = True
+        try:
+            found = self._evaluate(step)
+            return None if found is None else self._match(step, found)
+        finally:
+            self._trying = False
+            transaction.stores = stores
+
+    def _match(self, step: Step, found: tuple[Found, ...]) -> Match:
         rule = step.rule
         return Match(
             rule.id,
@@ -118,7 +208,8 @@ class Engine:
             self.transaction.expand(step.data).decode("utf-8", "backslashreplace"),
             rule.severity,
             rule.tags,
-            tuple(Found(name.decode("utf-8", "backslashreplace"), value) for name, value in found),
+            found,
+            self._gained,
         )
 
     def _link(self, rule: Rule, link: Runnable) -> bool:
@@ -139,6 +230,7 @@ class Engine:
                     continue
                 matched = True
                 transaction.matched.append((_full_name(target, key), value))
+                self._parts.append(captures[0] if captures else value)
                 if link.capture and captures:
                     transaction.capture(captures)
                 self._act(link)
@@ -151,6 +243,10 @@ class Engine:
         for ids, name, excludes in self.transaction.exclusions:
             if name == target.name and rule.id in ids:
                 selected = [entry for entry in selected if not excludes(entry[0])]
+        if not self._trying:
+            for ids, name, excludes in self.exclusions.targets:
+                if name == target.name and rule.id in ids:
+                    selected = [entry for entry in selected if not excludes(entry[0])]
         return selected
 
     def _act(self, link: Runnable) -> None:
@@ -158,8 +254,11 @@ class Engine:
         for setter in link.setters:
             key, value = transaction.expand(setter.key), transaction.expand(setter.value)
             transaction.write(setter.collection, key, setter.sign, value)
-        for control in link.controls:
-            control(transaction, self.machine)
+            if setter.sign == "+" and _SCORE in key.lower():
+                self._gained += integer(value)
+        if not self._trying:
+            for control in link.controls:
+                control(transaction, self.machine)
 
     def _decides(self, rule: Rule, phase: int) -> bool:
         """Carry out the disruptive action; says whether the phase ends here."""
@@ -188,3 +287,8 @@ def _transformed(link: Runnable, value: bytes) -> list[bytes]:
 def _full_name(target: Target, key: bytes) -> bytes:
     name = target.name.encode()
     return name + b":" + key if key else name
+
+
+def _found(matched: tuple[bytes, bytes], part: bytes) -> Found:
+    name, value = matched
+    return Found(name.decode("utf-8", "backslashreplace"), value, part if part in value else value)

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from bsguard.seclang.operators import integer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+    #: Rules by id, the collection that they leave out, and a test of the keys that are meant.
+    Exclusion = tuple[frozenset[int], str, Callable[[bytes], bool]]
 
 Headers = tuple[tuple[bytes, bytes], ...]
+
+
+def text_bytes(value: str | bytes) -> bytes:
+    """Latin-1 where it fits, as WSGI gives header values; else UTF-8."""
+    if isinstance(value, bytes):
+        return value
+    try:
+        return value.encode("latin-1")
+    except UnicodeEncodeError:
+        return value.encode("utf-8", "surrogateescape")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +53,33 @@ class Response:
 
 
 @dataclass(frozen=True, slots=True)
+class Exclusions:
+    """What one request is not held to, over and above what the rules themselves say with ``ctl``."""
+
+    #: Rules that are not evaluated.
+    removed: frozenset[int] = frozenset()
+    #: Rules that are evaluated, and reported, and have no effect: no score, no decision, no variable.
+    watched: frozenset[int] = frozenset()
+    #: Parameters that some rules do not look at; what a rule would have matched there is reported.
+    targets: tuple[Exclusion, ...] = ()
+
+    @property
+    def apart(self) -> frozenset[int]:
+        """The rules that do not run as they are."""
+        return self.watched.union(*(ids for ids, _, _ in self.targets))
+
+
+NO_EXCLUSIONS: Final = Exclusions()
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """What a rule matched on: the variable's full name, such as ``ARGS:q``, and the value after transformations."""
 
     name: str
     value: bytes
+    #: The part that the operator matched; all of it where the operator does not say.
+    part: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +96,8 @@ class Match:
     tags: tuple[str, ...]
     #: What its first link matched on.
     found: tuple[Found, ...]
+    #: What it added to the anomaly scores.
+    score: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +123,8 @@ class Inspection:
     """Everything that came of one exchange."""
 
     matches: tuple[Match, ...] = ()
+    #: Rules that matched and were kept from having any effect, see :class:`Exclusions`.
+    spared: tuple[Match, ...] = ()
     verdict: Verdict = field(default_factory=Verdict)
     #: TX as it was at the end.
     variables: Mapping[bytes, bytes] = field(default_factory=dict)

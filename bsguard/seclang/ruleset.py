@@ -10,7 +10,8 @@ from bsguard.seclang.bodies import Limits
 from bsguard.seclang.compiler import compile_program
 from bsguard.seclang.engine import Engine
 from bsguard.seclang.folding import fold
-from bsguard.seclang.request import Request, Response
+from bsguard.seclang.prefilter.scanners import available
+from bsguard.seclang.request import NO_EXCLUSIONS, Request, Response, text_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from bsguard.seclang.model import Program
     from bsguard.seclang.prefilter.scanners import Tier
-    from bsguard.seclang.request import Inspection
+    from bsguard.seclang.request import Exclusions, Inspection
 
 
 class RuleSet:
@@ -28,8 +29,10 @@ class RuleSet:
         #: The rules as data.
         self.program = program
         self.limits = limits or Limits()
+        #: What finds the rules that may match.
+        self.tier = tier or available()
         folded = fold(program)
-        prefilter = prefilters.build(folded.program.rules, tier)
+        prefilter = prefilters.build(folded.program.rules, self.tier)
         self._plan = compile_program(folded.program, folded.initial, prefilter)
 
     @classmethod
@@ -61,25 +64,23 @@ class RuleSet:
         Never raises for what a request holds.
         """
         request = Request(
-            method=_bytes(method),
-            target=_bytes(target),
-            headers=tuple((_bytes(name), _bytes(value)) for name, value in headers),
+            method=text_bytes(method),
+            target=text_bytes(target),
+            headers=tuple((text_bytes(name), text_bytes(value)) for name, value in headers),
             body=body,
-            protocol=_bytes(protocol),
-            client=_bytes(client),
+            protocol=text_bytes(protocol),
+            client=text_bytes(client),
         )
         return self.judge(request, response)
 
     def judge(self, request: Request, response: Response | None = None) -> Inspection:
         """The same for a request that is already in bytes."""
-        return Engine(self._plan, self.program.options, request, self.limits).run(response)
+        return self.begin(request).run(response)
 
+    def begin(self, request: Request, exclusions: Exclusions = NO_EXCLUSIONS) -> Engine:
+        """The rules at work on one request, to be run phase by phase as its parts arrive."""
+        return Engine(self._plan, self.program.options, request, self.limits, exclusions)
 
-def _bytes(value: str | bytes) -> bytes:
-    """Latin-1 where it fits, as WSGI gives header values; else UTF-8."""
-    if isinstance(value, bytes):
-        return value
-    try:
-        return value.encode("latin-1")
-    except UnicodeEncodeError:
-        return value.encode("utf-8", "surrogateescape")
+    def looks_at(self, phase: int) -> bool:
+        """Whether there are rules of *phase*."""
+        return bool(self._plan.phases[phase])

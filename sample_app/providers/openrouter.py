@@ -6,7 +6,7 @@ waits and come back as base64: a lost answer is a lost image.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
@@ -65,7 +65,7 @@ class OpenRouter:
 
     api: Api
     offers: Mapping[str, Offered]
-    webhook_secrets: tuple[bytes, ...]
+    webhook_secrets: tuple[bytes, ...] = field(repr=False)
     clock: Clock
 
     @property

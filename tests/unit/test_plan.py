@@ -219,7 +219,7 @@ def test_a_submitted_value_never_stands_in_a_message(key: str) -> None:
 
 
 def test_the_table_of_all_settings_is_complete() -> None:
-    assert len(ALL_KEYS) == len(set(ALL_KEYS)) == 78
+    assert len(ALL_KEYS) == len(set(ALL_KEYS)) == 79
     assert read_plan({}) == read_plan({}, prefix="BSGUARD_")
 
 

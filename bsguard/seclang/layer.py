@@ -1,0 +1,272 @@
+"""What every layer made of rules has in common: requests go through a rule set in two steps, head and body.
+
+A subclass says where its rules come from and which codes its refusals carry. Exceptions and rule modes act before a
+rule has any effect: an excepted rule adds no score and refuses nothing, and the event still says that it matched.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
+
+from bsguard.core.config import CONTRADICTION, nearest
+from bsguard.core.errors import BodyError, Problem
+from bsguard.core.events import RuleMatched, printable
+from bsguard.core.layer import Layer, LayerConfig
+from bsguard.core.verdict import ALLOW, Finding, Note, Verdict, body_finding
+from bsguard.seclang.bodies import Limits
+from bsguard.seclang.facts import engine_request
+from bsguard.seclang.request import NO_EXCLUSIONS, Exclusions
+from bsguard.seclang.variables import NAMES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from bsguard.core.codes import Code
+    from bsguard.core.exemptions import Exemption
+    from bsguard.core.request import Request
+    from bsguard.core.settings import Mode, Settings
+    from bsguard.core.verdict import Action
+    from bsguard.seclang.engine import Engine
+    from bsguard.seclang.model import Rule
+    from bsguard.seclang.request import Exclusion, Match
+    from bsguard.seclang.ruleset import RuleSet
+
+#: Names of variables in one event, and in one finding.
+_VARIABLES_MAX: Final = 5
+_TEXT_BYTES_MAX: Final = 64
+_MACRO: Final = re.compile(r"%\{[^}]*\}")
+_REFUSING: Final = frozenset({"deny", "drop", "redirect"})
+#: Media types of bodies that are files, where a path is declared to take some.
+_FILES: Final = re.compile(r"(?:image|audio|video|font)/.+|application/octet-stream")
+
+#: Rules that every layer of this kind has besides those of its rule set; their ids begin with the layer's name.
+OWN_RULES: Final = {
+    "unreadable": "The body or query cannot be read as what it says it is, so the rules could not see all of it.",
+    "limit": "The body or query has more, longer or deeper parts than the rules look at.",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RulesConfig(LayerConfig):
+    """What the settings of such a layer have in common. ``rule_modes`` is a setting of the subclass."""
+
+    def parameter_problems(self, settings: Settings, layer: str, prefix: str) -> Iterator[Problem]:
+        """Exceptions of *settings* that name a parameter which no rule of *layer* could look at."""
+        for exemption in settings.exceptions:
+            parameter = exemption.parameter
+            ours = not exemption.rule or exemption.rule.startswith(f"{layer}.")
+            if parameter is None or not ours or parameter.collection in NAMES:
+                continue
+            close = nearest(parameter.collection, NAMES)
+            remedy = f"did you mean {close}?" if close else "write one such as ARGS:prompt"
+            yield Problem(CONTRADICTION, f"{prefix}EXCEPTIONS", f"names a parameter that rules cannot see; {remedy}")
+
+
+C = TypeVar("C", bound=RulesConfig)
+
+
+class RulesLayer(Layer[C]):
+    """A layer whose decisions a rule set makes."""
+
+    knows_parameters: ClassVar[bool] = True
+    #: What the client is told when a rule refuses, when body or query cannot be read, and when they pass a limit.
+    refused: ClassVar[Code]
+    unreadable: ClassVar[Code]
+    over_limit: ClassVar[Code]
+    rule_set: RuleSet
+
+    @abstractmethod
+    def load_rules(self, limits: Limits) -> RuleSet:
+        """The rules; raises :class:`~bsguard.core.errors.ConfigError` with all their problems."""
+
+    def prepare(self) -> None:
+        """Load the rules, and work out once what exceptions and modes mean for them."""
+        if self.config.idle:
+            self.mode = "off"
+        if self.mode == "off":
+            return
+        self.rule_set = self.load_rules(Limits(body_bytes_max=self.settings.inspect_bytes_max))
+        self._rules = {rule.id: rule for rule in self.rule_set.program.rules}
+        modes: tuple[tuple[str, Mode], ...] = getattr(self.config, "rule_modes", ())
+        self._off = self._ids_in(modes, "off")
+        self._monitored = self._ids_in(modes, "monitor")
+        usual = Exclusions(self._off, self._monitored)
+        self._usual = usual if modes else NO_EXCLUSIONS
+        self._known: tuple[tuple[Exemption, ...], tuple[_Excepted, ...]] = ((), ())
+
+    def inspect_head(self, request: Request) -> Verdict:
+        """Phase 1; on a streaming path phase 2 as well, which then sees no body."""
+        engine = self.rule_set.begin(engine_request(request), self._exclusions(request))
+        engine.head()
+        if request.streaming:
+            engine.body(b"")
+        request.memo[self] = engine
+        return self._verdict(engine, 0, 0)
+
+    def inspect_body(self, request: Request) -> Verdict:
+        """Phase 2. A body that is too large or broken is a finding, and the rules see everything else."""
+        engine: Engine | None = request.memo.get(self)
+        if engine is None or not engine.going_on:
+            return ALLOW
+        reported, spared = len(engine.matches), len(engine.spared)
+        body, broken = b"", None
+        if request.body.present and self._wants_body(request, engine):
+            try:
+                body = request.body.read(self._body_bytes_max(request))
+            except BodyError as error:
+                broken = body_finding(error)
+        engine.body(body)
+        verdict = self._verdict(engine, reported, spared)
+        if broken is None:
+            return verdict
+        return Verdict((*verdict.findings, broken), unreadable=request.body.failed)
+
+    def scored(self, engine: Engine, rule: Rule) -> tuple[str, Note | None]:  # noqa: ARG002  for subclasses to say
+        """What to add to the reason when *rule* decides, and what to report in place of what it matched on."""
+        return "", None
+
+    def _wants_body(self, request: Request, engine: Engine) -> bool:
+        """Whether the rules look into the body at all."""
+        if not engine.transaction.request_body or not self.rule_set.looks_at(2):
+            return False
+        paths = self.settings.file_paths
+        if not paths or not any(pattern.matches(request.path) for pattern in paths):
+            return True
+        media_type = request.media_type
+        return media_type is None or not _FILES.fullmatch(media_type.essence)
+
+    def _body_bytes_max(self, request: Request) -> int:
+        """What of multipart is a file does not count; the engine holds the rest of it to the inspection limit."""
+        media_type = request.media_type
+        files = media_type is not None and media_type.essence == "multipart/form-data"
+        return self.settings.body_bytes_max if files else self.settings.inspect_bytes_max
+
+    # Exceptions and modes, before any rule acts.
+
+    def _ids_in(self, modes: tuple[tuple[str, Mode], ...], mode: Mode) -> frozenset[int]:
+        names = {name for name, own in modes if own == mode}
+        return frozenset(number for number in self._rules if f"{self.name}.{number}" in names)
+
+    def _exclusions(self, request: Request) -> Exclusions:
+        """What *request* is not held to."""
+        now = self.clock.now()
+        exemptions = self.policy.exemptions(now)
+        if not exemptions:
+            return self._usual
+        if exemptions is not self._known[0]:
+            self._known = (exemptions, tuple(filter(None, map(self._excepted, exemptions))))
+        held = [one for one in self._known[1] if one.exemption.holds(request, now)]
+        if not held:
+            return self._usual
+        whole = (one.ids for one in held if one.target is None)
+        targets = tuple(one.target for one in held if one.target is not None)
+        return Exclusions(self._off, self._monitored.union(*whole), targets)
+
+    def _excepted(self, exemption: Exemption) -> _Excepted | None:
+        """An exception in terms of the rule set; None if it is about none of its rules."""
+        rules = self._rules.values()
+        ids = frozenset(rule.id for rule in rules if exemption.names(f"{self.name}.{rule.id}", rule.tags))
+        if not ids:
+            return None
+        parameter = exemption.parameter
+        if parameter is None:
+            return _Excepted(exemption, ids)
+        fits = parameter.fits
+        return _Excepted(
+            exemption, ids, (ids, parameter.collection, lambda key: fits(key.decode("utf-8", "backslashreplace")))
+        )
+
+    # What became of it.
+
+    def _verdict(self, engine: Engine, reported: int, spared: int) -> Verdict:
+        """The findings since the last step."""
+        verdict = engine.verdict
+        if verdict.allowed and len(engine.matches) == reported and len(engine.spared) == spared:
+            return ALLOW
+        return Verdict(tuple(self._findings(engine, reported, spared)))
+
+    def _findings(self, engine: Engine, reported: int, spared: int) -> Iterable[Finding]:
+        verdict = engine.verdict
+        decided = False
+        for match in engine.matches[reported:]:
+            decides = not verdict.allowed and match.rule_id == verdict.rule_id
+            decided = decided or decides
+            yield self._finding(engine, match, "deny" if decides else "log")
+        for match in engine.spared[spared:]:
+            refuses = self._rules[match.rule_id].disruptive in _REFUSING
+            yield self._finding(engine, match, "deny" if refuses else "log")
+        if verdict.allowed or decided:
+            return
+        if verdict.rule_id:  # it decides without a word of its own
+            rule = self._rules[verdict.rule_id]
+            yield Finding(self._id(rule), self.refused, self._reason(engine, rule), tags=rule.tags)
+        else:
+            yield self._unread(engine)
+
+    def _finding(self, engine: Engine, match: Match, action: Action) -> Finding:
+        rule = self._rules[match.rule_id]
+        reason, note = self._reason(engine, rule), None
+        if action == "deny":
+            added, note = self.scored(engine, rule)
+            reason += added
+        return Finding(
+            self._id(rule),
+            self.refused,
+            reason,
+            action,
+            tags=rule.tags,
+            note=note or _note(match),
+            parameters=tuple(found.name for found in match.found),
+        )
+
+    def _unread(self, engine: Engine) -> Finding:
+        unread = engine.transaction.unread
+        if unread is not None and unread.limit:
+            return Finding(f"{self.name}.limit", self.over_limit, f"{unread.limit} is passed")
+        return Finding(f"{self.name}.unreadable", self.unreadable, unread.error if unread is not None else "")
+
+    def _id(self, rule: Rule) -> str:
+        return f"{self.name}.{rule.id}"
+
+    def _reason(self, engine: Engine, rule: Rule) -> str:
+        """The rule's message. Of its macros only scores are filled in: others may hold what the client sent."""
+
+        def filled(macro: re.Match[str]) -> str:
+            name = macro[0][2:-1].lower().removeprefix("tx.")
+            value = engine.transaction.stores["TX"].get(name.encode(), b"") if "score" in name else b""
+            return value.decode() if value.isdigit() else "…"
+
+        return printable(_MACRO.sub(filled, rule.message)) or "a rule without a message"
+
+
+@dataclass(frozen=True, slots=True)
+class _Excepted:
+    """An exception, the rules that it is about, and what of the request they do not look at, if it is only that."""
+
+    exemption: Exemption
+    ids: frozenset[int]
+    target: Exclusion | None = None
+
+
+def _note(match: Match) -> Note:
+    names = tuple(printable(found.name) for found in match.found[:_VARIABLES_MAX])
+    text = masked(match.found[0].part) if match.found else ""
+    return Note(RuleMatched, (("variables", names), ("text", text), ("score", match.score)))
+
+
+def masked(part: bytes) -> str:
+    """The shape of *part*, cut: enough to see what a rule matched on, and nothing that could be a secret."""
+    return part[:_TEXT_BYTES_MAX].translate(_MASK).decode("ascii")
+
+
+def _mask(byte: int) -> int:
+    char = chr(byte)
+    if not 32 <= byte < 127:
+        return ord("?")
+    return ord("x") if char.isalpha() else ord("0") if char.isdigit() else byte
+
+
+_MASK: Final = bytes(map(_mask, range(256)))
