@@ -1,4 +1,4 @@
-"""A demo account to try requests with: one key, and a few generations in different states.
+"""A demo account to try requests with: credits, one key, and a few generations in different states.
 
 Running it again adds nothing twice. It makes a new key each time and revokes the one before, since a stored key's
 secret cannot be shown again.
@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from bsguard import testing
-from sample_app.api_keys import Scope
+from sample_app import event_system, generations
+from sample_app.api_keys import API_SCOPES
 from sample_app.catalogue import MediaKind
 from sample_app.clock import DAY_MS, SECOND_MS
 from sample_app.generations import Generation, Status
@@ -19,11 +20,16 @@ from sample_app.generations import Generation, Status
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from sqlalchemy import Connection
+
     from sample_app.api_keys import IssuedKey
     from sample_app.services import ControlPlane
 
 ACCOUNT_ID: Final = "demo"
 LABEL: Final = "demo"
+
+# Enough for everything that the tour does.
+CREDITS: Final = 10_000
 
 # A demo key can do everything, so it does not outlive the day it was made for.
 KEY_LIFETIME_MS: Final = DAY_MS
@@ -96,15 +102,29 @@ _SAMPLES: Final = (
 
 
 def seed_demo(parts: ControlPlane) -> IssuedKey:
-    """Make sure that the demo account has its generations, and give it a new key in place of the one before.
+    """Make sure that the demo account has credits and generations, and give it a new key in place of the one before.
 
     What the guard has counted so far is forgotten, so that a demo can be given twice in a minute.
     """
     testing.reset()
     now = parts.clock()
-    for number, sample in enumerate(_SAMPLES, start=1):
-        parts.generations.add(_generation(number, sample, now))
-    return parts.keys.replace_labelled(ACCOUNT_ID, Scope, label=LABEL, expires_at=now + KEY_LIFETIME_MS)
+    with parts.database.writing() as connection:
+        parts.credits.topup(connection, ACCOUNT_ID, CREDITS, LABEL)
+        for number, sample in enumerate(_SAMPLES, start=1):
+            _add(connection, parts, _generation(number, sample, now))
+    return parts.keys.replace_labelled(ACCOUNT_ID, API_SCOPES, label=LABEL, expires_at=now + KEY_LIFETIME_MS)
+
+
+def _add(connection: Connection, parts: ControlPlane, generation: Generation) -> None:
+    """Add a generation with its hold, settled as its state says; nobody works on the one that has not ended."""
+    if not generations.add(connection, generation, due_at=None):
+        return
+    event_system.record(connection, generation)
+    parts.credits.reserve(connection, generation)
+    if generation.status is Status.SUCCEEDED:
+        parts.credits.charge(connection, generation)
+    elif generation.status.final:
+        parts.credits.release(connection, generation)
 
 
 def _generation(number: int, sample: _Sample, now: int) -> Generation:

@@ -55,9 +55,9 @@ def test_a_forked_process_gets_connections_of_its_own(tmp_path: Path, monkeypatc
     monkeypatch.setattr(os, "getpid", lambda: -1)
     after = database._current()
     assert after is not before
-    assert after.pool is not before.pool
-    before.dispose()
-    after.dispose()
+    assert after.engine.pool is not before.engine.pool
+    before.engine.dispose()
+    after.engine.dispose()
 
 
 def test_threads_write_side_by_side(service: Service) -> None:
