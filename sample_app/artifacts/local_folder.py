@@ -74,8 +74,10 @@ class LocalFolder:
 
     def _incoming(self) -> Path:
         """The folder of files that are still being written, without those that nobody writes any more."""
+        # The mode is that of the last folder only, so the root is made by itself.
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder = self.root / _INCOMING
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
         for each in folder.iterdir():
             with contextlib.suppress(FileNotFoundError):
                 if time.time() - each.stat().st_mtime > LEFTOVER_SECONDS:
