@@ -19,11 +19,14 @@ from flask import Config
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from sample_app import edge_settings
 from sample_app.clock import SECOND_MS
 from sample_app.failure_handling import Timing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+
+    from sample_app.edge_settings import EdgeSettings
 
 REGION_HOSTS: Final = ("api.us.babysea.ai", "api.eu.babysea.ai", "api.jp.babysea.ai")
 
@@ -57,6 +60,7 @@ DEFAULTS: Final[Mapping[str, object]] = {
     # Seconds after which an attempt that nobody has heard of needs reconciling, and for how long that is tried.
     "CONTROL_PLANE_ATTEMPT_SECONDS": 900,
     "CONTROL_PLANE_RECONCILE_SECONDS": 86_400,
+    **edge_settings.DEFAULTS,
 }
 
 # The least and the most that a number may be.
@@ -130,6 +134,7 @@ class Settings:
     stream_seconds: float
     unfinished_max: int
     timing: Timing
+    edges: EdgeSettings
 
 
 def configure(config: Config, given: Mapping[str, object] | None, instance_path: str) -> Settings:
@@ -163,6 +168,7 @@ def configure(config: Config, given: Mapping[str, object] | None, instance_path:
         stream_seconds=numbers["CONTROL_PLANE_STREAM_SECONDS"],
         unfinished_max=int(numbers["CONTROL_PLANE_UNFINISHED_MAX"]),
         timing=_timing(numbers),
+        edges=edge_settings.read(config, instance_path, problems),
     )
     if problems:
         raise SettingsError(problems)

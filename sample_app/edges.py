@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sample_app.providers.build import adapters
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -27,4 +29,4 @@ class Edges:
 
 def open_edges(settings: Settings, clock: Clock) -> Edges:
     """The edges that the settings name."""
-    raise NotImplementedError
+    return Edges(adapters(settings.edges, clock), None, None)  # type: ignore[arg-type]
