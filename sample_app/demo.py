@@ -6,16 +6,19 @@ secret cannot be shown again.
 
 from __future__ import annotations
 
+import secrets
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from bsguard import testing
-from sample_app import event_system, generations
+from sample_app import event_system, files, generations
 from sample_app.api_keys import API_SCOPES
+from sample_app.artifact_pipeline import Winner
 from sample_app.catalogue import MediaKind
 from sample_app.clock import DAY_MS, SECOND_MS
 from sample_app.generations import Generation, Status
+from sample_app.simulated import media
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from sample_app.api_keys import IssuedKey
+    from sample_app.artifact_pipeline import Stored
     from sample_app.services import ControlPlane
 
 ACCOUNT_ID: Final = "demo"
@@ -46,6 +50,7 @@ class _Sample:
     provider: str | None
     request: Mapping[str, object]
     outputs: int = 0
+    output_format: str = "png"
     failure: tuple[str, str] | None = None
 
 
@@ -72,6 +77,7 @@ _SAMPLES: Final = (
             "generation_generate_audio": True,
         },
         outputs=1,
+        output_format="mp4",
     ),
     _Sample(
         MediaKind.IMAGE,
@@ -110,15 +116,28 @@ def seed_demo(parts: ControlPlane) -> IssuedKey:
     now = parts.clock()
     with parts.database.writing() as connection:
         parts.credits.topup(connection, ACCOUNT_ID, CREDITS, LABEL)
-        for number, sample in enumerate(_SAMPLES, start=1):
-            _add(connection, parts, _generation(number, sample, now))
+    for number, sample in enumerate(_SAMPLES, start=1):
+        made = _generation(number, sample, now)
+        if parts.generations.find(ACCOUNT_ID, made.generation_id) is None:
+            stored = tuple(_store(parts, made, sample, index) for index in range(sample.outputs))
+            with parts.database.writing() as connection:
+                _add(connection, parts, made, stored)
     return parts.keys.replace_labelled(ACCOUNT_ID, API_SCOPES, label=LABEL, expires_at=now + KEY_LIFETIME_MS)
 
 
-def _add(connection: Connection, parts: ControlPlane, generation: Generation) -> None:
-    """Add a generation with its hold, settled as its state says; nobody works on the one that has not ended."""
+def _store(parts: ControlPlane, generation: Generation, sample: _Sample, index: int) -> Stored:
+    name = f"{generation.generation_id}/{index}"
+    made = media.make(sample.output_format, name)
+    # A name that nobody has used: whoever was interrupted while seeding begins again.
+    key = f"{ACCOUNT_ID}/{generation.generation_id}/demo-{secrets.token_hex(8)}/{index}.{sample.output_format}"
+    return parts.artifacts.put(key, [made], f"{sample.kind}/{sample.output_format}", len(made))
+
+
+def _add(connection: Connection, parts: ControlPlane, generation: Generation, stored: tuple[Stored, ...]) -> None:
+    """Add a generation with its files and its hold, settled as its state says; nobody works on the unfinished one."""
     if not generations.add(connection, generation, due_at=None):
         return
+    files.add_outputs(connection, generation, Winner(1, stored), generation.updated_at)
     event_system.record(connection, generation)
     parts.credits.reserve(connection, generation)
     if generation.status is Status.SUCCEEDED:
@@ -129,8 +148,10 @@ def _add(connection: Connection, parts: ControlPlane, generation: Generation) ->
 
 def _generation(number: int, sample: _Sample, now: int) -> Generation:
     created = now - number * _MINUTE_MS
+    # The same on every run, so that the second run finds what the first one added.
+    generation_id = f"gen_{uuid.uuid5(uuid.NAMESPACE_URL, f'https://api.us.babysea.ai/demo/generation/{number}').hex}"
     return Generation(
-        generation_id=f"gen_{_fixed_id(f'generation/{number}')}",
+        generation_id=generation_id,
         account_id=ACCOUNT_ID,
         kind=sample.kind,
         model=sample.model,
@@ -140,13 +161,8 @@ def _generation(number: int, sample: _Sample, now: int) -> Generation:
         request=sample.request,
         credits=sample.credits,
         provider=sample.provider,
-        outputs=tuple(f"file_{_fixed_id(f'generation/{number}/{output}')}" for output in range(sample.outputs)),
+        outputs=files.output_ids(generation_id, 1, sample.outputs),
         failure=sample.failure,
         created_at=created,
         updated_at=created + 30 * SECOND_MS,
     )
-
-
-def _fixed_id(name: str) -> str:
-    # The same on every run, so that the second run finds what the first one added.
-    return uuid.uuid5(uuid.NAMESPACE_URL, f"https://api.us.babysea.ai/demo/{name}").hex

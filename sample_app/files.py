@@ -46,15 +46,16 @@ def new_id() -> str:
     return f"file_{secrets.token_hex(16)}"
 
 
-def output_ids(generation: Generation, winner: Winner) -> tuple[str, ...]:
-    """The ids of a winner's files: the same whenever they are worked out, and no guess without the generation's id."""
-    names = (f"{generation.generation_id}/{winner.number}/{index}" for index in range(len(winner.files)))
+def output_ids(generation_id: str, attempt: int, number: int) -> tuple[str, ...]:
+    """The ids of an attempt's files: the same whenever they are worked out, and no guess without the generation's."""
+    names = (f"{generation_id}/{attempt}/{index}" for index in range(number))
     return tuple(f"file_{hashlib.sha256(name.encode()).hexdigest()[:32]}" for name in names)
 
 
 def add_outputs(connection: Connection, generation: Generation, winner: Winner, now: int) -> None:
     """Write down a winner's files."""
-    for file_id, stored in zip(output_ids(generation, winner), winner.files, strict=True):
+    names = output_ids(generation.generation_id, winner.number, len(winner.files))
+    for file_id, stored in zip(names, winner.files, strict=True):
         _add(connection, file_id, generation.account_id, generation.generation_id, stored, now, None)
 
 

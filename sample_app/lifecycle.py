@@ -240,7 +240,7 @@ class Lifecycle:
         with self.database.writing() as connection:
             made = attempts.of(connection, generation.generation_id)
             winning = next((each for each in made if each.number == winner.number), attempt)
-            files = output_ids(generation, winner)
+            files = output_ids(generation.generation_id, winner.number, len(winner.files))
             moved = generations.move(
                 connection,
                 generation.generation_id,
