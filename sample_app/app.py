@@ -66,7 +66,7 @@ def create_app(
     app = Flask(__name__, static_folder=None)
     settings = configure(app.config, config, app.instance_path)
     app.json = _ContractOrder(app)
-    edges = edges or open_edges(settings, clock)
+    edges = edges or open_edges(settings.edges, clock)
     parts = _parts(settings, clock, edges)
     app.extensions[EXTENSION] = parts
     # Where `flask bsguard billing …` looks.

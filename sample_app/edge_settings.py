@@ -126,6 +126,9 @@ class _Reader:
 
     def text(self, name: str) -> str:
         value = self.config.get(name, DEFAULTS.get(name, ""))
+        if isinstance(value, int):
+            # Python settings may say 30 and True where the environment says "30" and "true".
+            value = str(value)
         if not isinstance(value, str):
             self.problems.append(f"{name} must be text.")
             return ""

@@ -38,17 +38,20 @@ class KeySet:
     def keys(self) -> tuple[bytes, ...]:
         """The keys, fetched if there are none or they are too old. Empty if they cannot be had."""
         with self._lock:
-            if self._fetched_at is None or self._clock() - self._fetched_at > KEEP_MS:
+            if not self._current():
                 self._ask()
-            if self._fetched_at is None or self._clock() - self._fetched_at > KEEP_MS:
-                return ()
-            return self._keys
+            return self._current()
 
     def newer_keys(self) -> tuple[bytes, ...]:
         """The keys, fetched again unless that was done a moment ago."""
         with self._lock:
             self._ask()
-            return self._keys
+            return self._current()
+
+    def _current(self) -> tuple[bytes, ...]:
+        """The keys that there are, unless they are too old: one that was taken back must not sign for ever."""
+        fetched_at = self._fetched_at
+        return self._keys if fetched_at is not None and self._clock() - fetched_at <= KEEP_MS else ()
 
     def _ask(self) -> None:
         now = self._clock()

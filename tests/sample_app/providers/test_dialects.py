@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sample_app.catalogue import MediaKind
 from sample_app.clock import system_clock
 from sample_app.providers.port import (
     Absent,
@@ -15,58 +14,20 @@ from sample_app.providers.port import (
     CancelRequested,
     Failed,
     Finished,
-    Order,
     Reason,
     Refused,
     TooLate,
     Unknown,
-    WebhookRefused,
     Working,
 )
 from sample_app.simulated.faults import Fault
-from tests.sample_app.providers.conftest import Receiver, make_ports, read, until
+from tests.sample_app.providers.conftest import make_ports, read, until
+from tests.sample_app.providers.support import IDS, JOBS, jobs_of, order, place
 
 if TYPE_CHECKING:
-    from sample_app.providers.port import ProviderPort
-    from sample_app.simulated.process import Simulated
-
-    Ports = dict[str, ProviderPort]
-    Providers = dict[str, Simulated]
-
-JOBS = [
-    ("replicate", "reef-1"),
-    ("fal", "reef-1"),
-    ("replicate", "current-1"),
-    ("fal", "current-1"),
-    ("openrouter", "lagoon-3"),
-]
-IDS = [f"{provider}-{model}" for provider, model in JOBS]
-
-
-def order(model: str, prompt: str = "A reef at dawn", **changed: object) -> Order:
-    video = not model.startswith(("reef", "pearl"))
-    values: dict[str, object] = {
-        "kind": MediaKind.VIDEO if video else MediaKind.IMAGE,
-        "model": model,
-        "prompt": prompt,
-        "ratio": "16:9",
-        "output_format": "mp4" if video else "png",
-        "output_number": 1,
-        "input_url": None,
-        "duration": 8 if video else 0,
-        "resolution": "1080p" if video else "1K",
-        "generate_audio": video,
-    }
-    return Order(**values | changed)  # type: ignore[arg-type]
-
-
-def place(port: ProviderPort, receiver: Receiver, placed: Order) -> tuple[str, object]:
-    token = secrets.token_hex(16)
-    return token, port.submit(placed, token, receiver.address(token))
-
-
-def jobs_of(simulated: Simulated, token: str) -> list[dict[str, object]]:
-    return [job for job in simulated.ledger()["jobs"] if job["token"] == token]
+    from sample_app.providers.port import Order
+    from tests.sample_app.providers.conftest import Receiver
+    from tests.sample_app.providers.support import Ports, Providers
 
 
 @pytest.mark.parametrize(("provider", "model"), JOBS, ids=IDS)
@@ -334,63 +295,6 @@ def test_a_question_without_an_answer_changes_nothing(
     assert until(port, model, taken.provider_id, Unknown) == Unknown(reason)
     if fault is Fault.POLL_ERRORS:
         until(port, model, taken.provider_id, Finished)
-
-
-@pytest.mark.parametrize(("provider", "model"), JOBS, ids=IDS)
-def test_a_forged_report_is_refused_and_the_true_one_is_not(
-    ports: Ports, receiver: Receiver, provider: str, model: str
-) -> None:
-    port = ports[provider]
-    token, _ = place(port, receiver, order(model, "A reef simulate:any:webhook_forged"))
-    deliveries = receiver.wait(token, 3 if provider == "replicate" else 2)
-
-    with pytest.raises(WebhookRefused) as caught:
-        read(port, deliveries[-2])
-    assert caught.value.why == "bad_signature"
-    assert isinstance(read(port, deliveries[-1]).progress, Finished)
-
-
-@pytest.mark.parametrize(("provider", "model"), JOBS, ids=IDS)
-def test_a_report_that_comes_twice_has_one_id(ports: Ports, receiver: Receiver, provider: str, model: str) -> None:
-    port = ports[provider]
-    token, _ = place(port, receiver, order(model, "A reef simulate:any:webhook_twice"))
-    ends = receiver.wait(token, 3 if provider == "replicate" else 2)[-2:]
-
-    assert len({read(port, delivery).event_id for delivery in ends}) == 1
-
-
-def test_replicate_may_report_the_beginning_after_the_end(ports: Ports, receiver: Receiver) -> None:
-    token, _ = place(ports["replicate"], receiver, order("reef-1", "A reef simulate:any:webhook_out_of_order"))
-    first, second = (read(ports["replicate"], delivery) for delivery in receiver.wait(token, 2))
-
-    assert isinstance(first.progress, Finished)
-    assert isinstance(second.progress, Working)
-    assert first.event_id != second.event_id
-
-
-@pytest.mark.parametrize(("provider", "model"), JOBS, ids=IDS)
-def test_a_report_may_overtake_the_answer(ports: Ports, receiver: Receiver, provider: str, model: str) -> None:
-    token, taken = place(ports[provider], receiver, order(model, "A reef simulate:any:webhook_overtakes"))
-
-    assert isinstance(taken, (Accepted, Finished))
-    assert receiver.wait(token, seconds=0.01)
-
-
-def test_a_report_is_repeated_until_it_is_taken(ports: Ports, receiver: Receiver) -> None:
-    receiver.status = 503
-    token, _ = place(ports["fal"], receiver, order("reef-1"))
-    receiver.wait(token, 2)
-    receiver.status = 200
-    deliveries = receiver.wait(token, 3)
-
-    assert len({read(ports["fal"], delivery).event_id for delivery in deliveries}) == 1
-
-
-def test_without_a_public_address_nothing_is_reported(ports: Ports, simulated: Providers) -> None:
-    for provider, model in JOBS:
-        taken = ports[provider].submit(order(model), "x" * 32, "")
-        assert isinstance(taken, Accepted)
-        until(ports[provider], model, taken.provider_id, Finished)
 
 
 def test_a_model_that_the_provider_does_not_sell_is_refused_without_asking(
