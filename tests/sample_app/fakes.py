@@ -83,11 +83,12 @@ class FakePort:
         return {}
 
     def read_webhook(self, headers: Mapping[str, str], raw_body: bytes) -> Notice:
-        if headers.get("webhook-signature") != SIGNATURE:
+        given = {name.lower(): value for name, value in headers.items()}
+        if given.get("webhook-signature") != SIGNATURE:
             raise WebhookRefused("bad_signature")
         told = json.loads(raw_body)
         answers = {"working": Working(told["id"]), "finished": finished(told["id"]), "failed": failed(told["id"])}
-        return Notice(headers["webhook-id"], answers[told["status"]])
+        return Notice(given["webhook-id"], answers[told["status"]])
 
     def asked(self, what: str) -> int:
         return sum(call[0] == what for call in self.calls)
