@@ -55,8 +55,6 @@ class Case:
     paid: tuple[int, ...] = (1,)
 
 
-#: Definite: the next provider is asked, and is paid.
-TAKEN_OVER = (Fault.REFUSES, Fault.OVERLOADED, Fault.FAILS, Fault.FLAGGED)
 #: Done and paid, but of no use: the next provider is asked, and is paid too.
 USELESS = (
     Fault.WRONG_CONTENT,
@@ -66,6 +64,14 @@ USELESS = (
     Fault.OUTPUT_ELSEWHERE,
     Fault.OUTPUT_CUT,
     Fault.OUTPUT_ENDLESS,
+)
+#: Taken, but the answer does not say so.
+LOST = (
+    Fault.TIMES_OUT_AFTER_WORK,
+    Fault.HANGS_UP_AFTER_WORK,
+    Fault.SERVER_ERROR_AFTER_WORK,
+    Fault.NO_ID,
+    Fault.GARBAGE,
 )
 #: Nobody can tell for sure: it ends without a charge, and without another provider.
 NEVER_KNOWN = (Fault.STUCK,)
@@ -80,20 +86,28 @@ def case(fault: Fault, route: str) -> Case:
     if fault is Fault.SERVER_ERROR:
         # Replicate's list shows that nothing was taken; the others cannot be asked.
         return Case(fault) if route == "replicate" else Case(fault, ("expired",), (0,))
-    if fault in USELESS and not (route == "openrouter" and fault is Fault.WRONG_COUNT):
-        return Case(fault, paid=(2,))
-    if fault is Fault.WRONG_COUNT:
-        return Case(fault, paid=(2,))
-    return Case(fault)
+    # Whatever is definite has the next provider asked; only what was done before is paid for too.
+    return Case(fault, paid=(2,)) if fault in USELESS else Case(fault)
 
 
 def _inline(fault: Fault) -> Case:
-    """One provider, which answers with the file: what is lost is lost."""
-    if fault in (Fault.REFUSES, Fault.OVERLOADED):
+    """One provider, which answers with the file: who loses the answer has lost the file, and can ask nobody."""
+    if fault in (Fault.REFUSES, Fault.OVERLOADED, Fault.FLAGGED):
         return Case(fault, ("failed",), (0,))
-    if fault in (Fault.WRONG_CONTENT, Fault.WRONG_COUNT):
-        return Case(fault, ("failed", "expired"), (1,))
-    return Case(fault)
+    if fault in (Fault.SERVER_ERROR, Fault.FAILS, Fault.STUCK):
+        return Case(fault, ("expired",), (0,))
+    if fault in LOST or fault is Fault.WRONG_COUNT:
+        return Case(fault, ("expired",), (1,))
+    return Case(fault, ("failed",), (1,)) if fault is Fault.WRONG_CONTENT else Case(fault)
+
+
+def after_a_crash(fault: Fault, route: str) -> Case:
+    """What may come of *fault* when a worker was killed on the way: it may also be that nobody could find out."""
+    quiet = case(fault, route)
+    if route == "replicate":
+        # An order can be looked up there, so a crash takes nothing away.
+        return quiet
+    return Case(fault, (*quiet.finals, "expired"), (0, 1, *quiet.paid))
 
 
 @dataclass
