@@ -58,3 +58,13 @@ control_socket_disable = True
 # Errors to standard error. No access log: the guard records every request as an event, without credentials.
 errorlog = "-"
 accesslog = None
+
+
+def worker_exit(_server, worker):  # type: ignore[no-untyped-def]
+    """Hand back what a worker was at before it ends: other workers go on at once, not when its leases run out.
+
+    A worker that is killed cannot do that; then the leases do run out.
+    """
+    app = getattr(worker, "wsgi", None)
+    if app is not None:
+        app.extensions["control_plane"].stop()

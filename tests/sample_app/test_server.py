@@ -43,7 +43,7 @@ def test_every_setting_is_one_of_gunicorns() -> None:
     for name in names:
         config.set(name, loaded()[name])
 
-    assert len(names) == 18
+    assert len(names) == 19
     assert names <= set(config.settings)
 
 
