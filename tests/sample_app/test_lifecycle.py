@@ -11,7 +11,6 @@ from sample_app.artifact_pipeline import Unavailable, Unusable, Winner
 from sample_app.jobs import Job
 from sample_app.providers.port import Absent, Accepted, Reason, Refused, Unknown, Working
 from tests.sample_app.fakes import failed, finished
-from tests.sample_app.story import SECOND
 
 if TYPE_CHECKING:
     from tests.sample_app.story import Story
@@ -359,27 +358,6 @@ def test_what_was_not_asked_for_is_not_delivered(story: Story) -> None:
     story.service.port(FIRST).submits[:] = [finished(outputs=3)]
 
     assert len(story.start()["outputs"]) == 1
-
-
-def test_a_provider_in_trouble_is_moved_back_and_not_left_out(story: Story) -> None:
-    story.service.port(FIRST).submits[:] = [REFUSED]
-    for _ in range(5):
-        story.start()
-    assert [each[0] for each in story.states()] == [FIRST, SECOND_PROVIDER]
-    story.start()
-    assert [each[0] for each in story.states()] == [SECOND_PROVIDER]
-    story.service.port(SECOND_PROVIDER).submits[:] = [REFUSED]
-    for _ in range(12):
-        story.start()
-    assert {each[0] for each in story.states()} == {FIRST, SECOND_PROVIDER}
-    story.service.clock.now += 61 * SECOND
-    story.start()
-    assert story.states()[0][0] == FIRST
-
-
-def test_the_clients_order_wins(story: Story) -> None:
-    assert story.start(generation_provider_order=["fal", "replicate"])["provider"] == "fal"
-    assert story.start(generation_provider_order=["fal"])["provider"] == "fal"
 
 
 def test_a_failure_nobody_foresaw_is_tried_again(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
