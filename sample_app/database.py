@@ -15,11 +15,11 @@ from sqlalchemy import Connection, Engine, Table, create_engine, event, insert, 
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
-from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy.schema import CreateIndex, CreateTable, DropTable
 
 from bsguard.billing import Ledger, create_schema
 from sample_app.clock import SECOND_MS, Clock, system_clock
-from sample_app.tables import VERSION, metadata, version
+from sample_app.tables import VERSION, api_keys, generations, metadata, version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -180,17 +180,18 @@ def _make_tables(connection: Connection) -> None:
     names = inspect(connection).get_table_names()
     if version.name in names:
         found = connection.execute(select(version.c.version)).scalars().all()
-    else:
-        # The first release kept keys and a few sample rows, and no version.
-        found = [1] if "generations" in names else [VERSION]
-    if found != [VERSION]:
-        raise WrongVersion(
-            f"The control plane's tables are of version {found} and this is version {VERSION}: "
-            "name another database in CONTROL_PLANE_DATABASE_URL, or remove these tables."
-        )
-    if version.name in names:
+        if found != [VERSION]:
+            raise WrongVersion(
+                f"The control plane's tables are of version {found} and this is version {VERSION}: "
+                "name another database in CONTROL_PLANE_DATABASE_URL, or remove these tables."
+            )
         return
+    if "generations" in names:
+        # The first release had API keys, which stay as they are, and sample rows in place of generations.
+        connection.execute(DropTable(generations))
     for table in metadata.sorted_tables:
+        if table is api_keys and table.name in names:
+            continue
         connection.execute(CreateTable(table))
         for index in sorted(table.indexes, key=lambda one: str(one.name)):
             connection.execute(CreateIndex(index))

@@ -13,6 +13,7 @@ from sqlalchemy.engine import make_url
 from sample_app import create_app, database
 from tests.billing.support import Postgres
 from tests.sample_app.fakes import fake_edges
+from tests.sample_app.story import Story
 from tests.sample_app.support import Clock, Service, service_config
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def postgres_url(postgres: Postgres) -> Iterator[str]:
     admin.dispose()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty database on each engine."""
     if request.param == "sqlite":
@@ -87,3 +88,13 @@ def make_service(tmp_path: Path) -> Iterator[Callable[..., Service]]:
 @pytest.fixture
 def service(make_service: Callable[..., Service]) -> Service:
     return make_service()
+
+
+@pytest.fixture
+def story(make_service: Callable[..., Service], database_url: str) -> Iterator[Story]:
+    """Every test ends with an audit: whatever it did, the books must be right."""
+    service = make_service(CONTROL_PLANE_DATABASE_URL=database_url, CONTROL_PLANE_RECONCILE_SECONDS=3_600)
+    service.parts.database.prepare()
+    service.parts.database.ledger.topup("acme", 100, key="test")
+    yield Story(service, service.headers())
+    assert service.parts.database.ledger.audit() == ()

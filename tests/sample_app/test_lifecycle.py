@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,74 +10,15 @@ from sample_app import attempts
 from sample_app.artifact_pipeline import Unavailable, Unusable, Winner
 from sample_app.jobs import Job
 from sample_app.providers.port import Absent, Accepted, Reason, Refused, Unknown, Working
-from tests.sample_app.fakes import SIGNATURE, failed, finished
+from tests.sample_app.fakes import failed, finished
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from tests.sample_app.story import Story
 
-    from sample_app.attempts import Attempt
-    from tests.sample_app.support import Service
-
-SECOND = 1_000
 SILENT = Unknown(Reason.TIMED_OUT)
 REFUSED = Refused(Reason.OVERLOADED)
 #: reef-1 is offered by replicate and fal, in this order; one image costs 3.
 FIRST, SECOND_PROVIDER = "replicate", "fal"
-
-
-@dataclass
-class Story:
-    """One service, one account with a hundred credits, and what a test does with them."""
-
-    service: Service
-    headers: dict[str, str]
-    generation_id: str = ""
-
-    def start(self, **fields: Any) -> dict[str, Any]:
-        body = {"generation_prompt": "a reef", **fields}
-        response = self.service.call("POST", "/v1/generate/image/reef-1", headers=self.headers, json=body)
-        assert response.status_code == 202, response.get_json()
-        self.generation_id = response.get_json()["data"]["generation_id"]
-        return self.see()
-
-    def see(self) -> dict[str, Any]:
-        shown = self.service.call("GET", f"/v1/generations/{self.generation_id}", headers=self.headers)
-        found: dict[str, Any] = shown.get_json()["data"]
-        return found
-
-    def sweep(self, seconds: float = 0) -> dict[str, Any]:
-        self.service.clock.now += int(seconds * SECOND)
-        assert self.service.parts.jobs.run(Job.SWEEP) is not None
-        return self.see()
-
-    def attempts(self) -> tuple[Attempt, ...]:
-        with self.service.parts.database.reading() as connection:
-            return attempts.of(connection, self.generation_id)
-
-    def states(self) -> list[tuple[str, str]]:
-        return [(each.provider, each.state) for each in self.attempts()]
-
-    def balance(self) -> tuple[int, int]:
-        found = self.service.parts.database.ledger.balance("acme")
-        return found.available, found.reserved
-
-    def report(self, provider: str, token: str, status: str, event: str = "1", job: str = "job", sig: str = SIGNATURE):  # type: ignore[no-untyped-def]
-        headers = {"webhook-id": event, "webhook-timestamp": "1776600000", "webhook-signature": sig}
-        path = f"/v1/webhooks/{provider}?attempt={token}"
-        return self.service.call("POST", path, headers=headers, json={"id": job, "status": status})
-
-    def cancel(self) -> Any:
-        return self.service.call("POST", f"/v1/generations/{self.generation_id}/cancel", headers=self.headers)
-
-
-@pytest.fixture
-def story(make_service: Callable[..., Service], database_url: str) -> Iterator[Story]:
-    """Every test ends with an audit: whatever it did, the books must be right."""
-    service = make_service(CONTROL_PLANE_DATABASE_URL=database_url, CONTROL_PLANE_RECONCILE_SECONDS=3_600)
-    service.parts.database.prepare()
-    service.parts.database.ledger.topup("acme", 100, key="test")
-    yield Story(service, service.headers())
-    assert service.parts.database.ledger.audit() == ()
 
 
 def test_an_inline_result_is_charged(story: Story) -> None:
@@ -418,27 +358,6 @@ def test_what_was_not_asked_for_is_not_delivered(story: Story) -> None:
     story.service.port(FIRST).submits[:] = [finished(outputs=3)]
 
     assert len(story.start()["outputs"]) == 1
-
-
-def test_a_provider_in_trouble_is_moved_back_and_not_left_out(story: Story) -> None:
-    story.service.port(FIRST).submits[:] = [REFUSED]
-    for _ in range(5):
-        story.start()
-    assert [each[0] for each in story.states()] == [FIRST, SECOND_PROVIDER]
-    story.start()
-    assert [each[0] for each in story.states()] == [SECOND_PROVIDER]
-    story.service.port(SECOND_PROVIDER).submits[:] = [REFUSED]
-    for _ in range(12):
-        story.start()
-    assert {each[0] for each in story.states()} == {FIRST, SECOND_PROVIDER}
-    story.service.clock.now += 61 * SECOND
-    story.start()
-    assert story.states()[0][0] == FIRST
-
-
-def test_the_clients_order_wins(story: Story) -> None:
-    assert story.start(generation_provider_order=["fal", "replicate"])["provider"] == "fal"
-    assert story.start(generation_provider_order=["fal"])["provider"] == "fal"
 
 
 def test_a_failure_nobody_foresaw_is_tried_again(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
