@@ -21,8 +21,9 @@ import urllib3
 from sqlalchemy import create_engine
 
 from bsguard.billing import Ledger
-from sample_app import create_app
+from sample_app import attempts, create_app
 from sample_app.api_keys import Scope
+from sample_app.attempts import AttemptState
 from sample_app.simulated.engine import Pace
 from sample_app.simulated.faults import Fault
 from tests.sample_app.support import ROOT
@@ -104,6 +105,9 @@ def _inline(fault: Fault) -> Case:
 def after_a_crash(fault: Fault, route: str) -> Case:
     """What may come of *fault* when a worker was killed on the way: it may also be that nobody could find out."""
     quiet = case(fault, route)
+    if fault is Fault.OUTPUT_ERRORS:
+        # Until somebody else goes on, the time may be over that an output is tried to be fetched in.
+        quiet = Case(fault, quiet.finals, (1, 2))
     if route == "replicate":
         # An order can be looked up there, so a crash takes nothing away.
         return quiet
@@ -121,6 +125,7 @@ class World:
     server: subprocess.Popen[str]
     prompts: dict[str, str] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
+    ended: dict[str, str] = field(default_factory=dict)
     _http: urllib3.PoolManager = field(default_factory=lambda: urllib3.PoolManager(retries=False, maxsize=16))
 
     def arm(self, point: str) -> None:
@@ -204,8 +209,10 @@ class World:
         jobs = self.jobs(generation_id)
         tokens = [job["token"] for job in jobs if job["token"]]
         assert len(tokens) == len(set(tokens)), "an attempt was placed twice"
+        self.ended[generation_id] = ended["status"]
         settled = "charge" if ended["status"] == "succeeded" else "release"
         assert self.entries(generation_id) == ["reserve", settled]
+        self._check_spend(generation_id, jobs)
         assert bool(ended["outputs"]) == (ended["status"] == "succeeded")
         for output in ended["outputs"]:
             headers = {"Authorization": f"Bearer {self.keys[generation_id]}"}
@@ -213,6 +220,21 @@ class World:
             served = self._http.request("GET", self.url + link.headers["Location"])
             assert (link.status, served.status) == (302, 200)
         return ended["status"], sum(job["charged_micro_usd"] > 0 for job in jobs)
+
+    def _check_spend(self, generation_id: str, jobs: list[dict[str, Any]]) -> None:
+        """Whatever a provider was asked to do is written down, with what it costs."""
+        with self.parts.database.reading() as connection:
+            made = attempts.of(connection, generation_id)
+        # OpenRouter's images have no webhook, and so no token at the provider.
+        assert {job["token"] for job in jobs if job["token"]} <= {attempt.token for attempt in made}
+        assert len(jobs) <= len(made)
+        paid = {job["token"]: job["charged_micro_usd"] for job in jobs if job["token"]}
+        for attempt in made:
+            if paid.get(attempt.token):
+                assert attempt.spend_micro_usd > 0, attempt
+            if attempt.provider == "openrouter" and attempt.spend_known and attempt.token in paid:
+                assert attempt.spend_micro_usd == paid[attempt.token], attempt
+        assert sum(attempt.state is AttemptState.WON for attempt in made) == (self.ended[generation_id] == "succeeded")
 
 
 @contextmanager
