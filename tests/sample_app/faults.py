@@ -126,6 +126,8 @@ class World:
     prompts: dict[str, str] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
     ended: dict[str, str] = field(default_factory=dict)
+    #: How long an answer may take to come: killed workers take connections with them, and new ones need time.
+    patience_seconds: float = 20.0
     _http: urllib3.PoolManager = field(default_factory=lambda: urllib3.PoolManager(retries=False, maxsize=16))
 
     def arm(self, point: str) -> None:
@@ -155,12 +157,12 @@ class World:
         return generation_id
 
     def until(self, method: str, path: str, headers: dict[str, str], statuses: tuple[int, ...], **options: Any) -> Any:
-        """Ask until the answer has one of the statuses: a killed worker takes connections with it."""
-        deadline = time.monotonic() + 20
+        """Ask until the answer has one of the statuses."""
+        deadline = time.monotonic() + self.patience_seconds
         seen: object = None
         while time.monotonic() < deadline:
             try:
-                answer = self._http.request(method, self.url + path, headers=headers, timeout=15, **options)
+                answer = self._http.request(method, self.url + path, headers=headers, timeout=10, **options)
             except urllib3.exceptions.HTTPError as error:
                 seen = error
             else:
