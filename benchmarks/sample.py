@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _ROOT: Final = Path(__file__).resolve().parent.parent
-_ROUNDS: Final = 4
-_SECONDS: Final = 2.0
+_MEMORY: Final = Path("/dev/shm")
+_ROUNDS: Final = 8
+_SECONDS: Final = 1.0
 _CONNECTIONS: Final = 4
 _START_SECONDS_MAX: Final = 30.0
 
@@ -30,12 +31,10 @@ _START_SECONDS_MAX: Final = 30.0
 def run() -> list[dict[str, Any]]:
     """Requests per second, and their ratio."""
     # In memory where that is possible: what is measured is not the disk.
-    memory = "/dev/shm" if os.path.isdir("/dev/shm") else None
-    with (
-        tempfile.TemporaryDirectory(dir=memory) as folder,
-        _serving(folder, "yes") as guarded,
-        _serving(folder, "no") as bare,
-    ):
+    memory = _MEMORY if _MEMORY.is_dir() else None
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(dir=memory))
+        guarded, bare = (stack.enter_context(_serving(folder, word)) for word in ("yes", "no"))
         servers = {"guarded": guarded, "bare": bare}
         reached = {(name, what): 0.0 for name in servers for what in guarded.requests}
         for _ in range(_ROUNDS):
