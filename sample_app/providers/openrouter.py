@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from sample_app.catalogue import MediaKind, Provider
-from sample_app.outbound.exchange import Bounds
+from sample_app.outbound.exchange import Answer, Bounds
 from sample_app.providers.calls import (
     Api,
     Json,
@@ -88,7 +88,7 @@ class OpenRouter:
             # A job makes one video.
             return Refused(Reason.INVALID_ORDER)
         body = {"model": offered.name, **_video(order)} | ({"callback_url": webhook_url} if webhook_url else {})
-        answer = submitted(attempt(self.api, "POST", "/api/v1/videos", body))
+        answer = self._order("/api/v1/videos", body, None)
         if isinstance(answer, (Refused, Unknown)):
             return answer
         job_id = identifier(answer, "id")
@@ -130,14 +130,23 @@ class OpenRouter:
             raise WebhookRefused("unreadable")
         return Notice(event_id, _read(job))
 
+    def _order(self, path: str, body: Json, bounds: Bounds | None) -> Refused | Unknown | Json:
+        call = attempt(self.api, "POST", path, body, bounds=bounds)
+        answer = submitted(call)
+        # 403 is both a key that may not and a prompt that is not wanted; only the latter says what was flagged.
+        if answer == Refused(Reason.CREDENTIALS) and isinstance(call, Answer) and call.status == 403:
+            metadata = inner(inner(read_object(call.body) or {}, "error"), "metadata")
+            if "flagged_input" in metadata:
+                return Refused(Reason.CONTENT_POLICY)
+        return answer
+
     def _images(self, order: Order, name: str, token: str) -> Submitted:
         bounds = Bounds(
             self.api.outbound.bounds.connect_seconds,
             max(IMAGES_SECONDS_MAX, self.api.outbound.bounds.total_seconds),
             IMAGES_BYTES_MAX,
         )
-        call = attempt(self.api, "POST", "/api/v1/images", {"model": name, **_image(order)}, bounds=bounds)
-        answer = submitted(call)
+        answer = self._order("/api/v1/images", {"model": name, **_image(order)}, bounds)
         if isinstance(answer, (Refused, Unknown)):
             return answer
         listed = answer.get("data")

@@ -21,8 +21,9 @@ import urllib3
 from sqlalchemy import create_engine
 
 from bsguard.billing import Ledger
-from sample_app import create_app
+from sample_app import attempts, create_app
 from sample_app.api_keys import Scope
+from sample_app.attempts import AttemptState
 from sample_app.simulated.engine import Pace
 from sample_app.simulated.faults import Fault
 from tests.sample_app.support import ROOT
@@ -55,8 +56,6 @@ class Case:
     paid: tuple[int, ...] = (1,)
 
 
-#: Definite: the next provider is asked, and is paid.
-TAKEN_OVER = (Fault.REFUSES, Fault.OVERLOADED, Fault.FAILS, Fault.FLAGGED)
 #: Done and paid, but of no use: the next provider is asked, and is paid too.
 USELESS = (
     Fault.WRONG_CONTENT,
@@ -66,6 +65,14 @@ USELESS = (
     Fault.OUTPUT_ELSEWHERE,
     Fault.OUTPUT_CUT,
     Fault.OUTPUT_ENDLESS,
+)
+#: Taken, but the answer does not say so.
+LOST = (
+    Fault.TIMES_OUT_AFTER_WORK,
+    Fault.HANGS_UP_AFTER_WORK,
+    Fault.SERVER_ERROR_AFTER_WORK,
+    Fault.NO_ID,
+    Fault.GARBAGE,
 )
 #: Nobody can tell for sure: it ends without a charge, and without another provider.
 NEVER_KNOWN = (Fault.STUCK,)
@@ -80,20 +87,31 @@ def case(fault: Fault, route: str) -> Case:
     if fault is Fault.SERVER_ERROR:
         # Replicate's list shows that nothing was taken; the others cannot be asked.
         return Case(fault) if route == "replicate" else Case(fault, ("expired",), (0,))
-    if fault in USELESS and not (route == "openrouter" and fault is Fault.WRONG_COUNT):
-        return Case(fault, paid=(2,))
-    if fault is Fault.WRONG_COUNT:
-        return Case(fault, paid=(2,))
-    return Case(fault)
+    # Whatever is definite has the next provider asked; only what was done before is paid for too.
+    return Case(fault, paid=(2,)) if fault in USELESS else Case(fault)
 
 
 def _inline(fault: Fault) -> Case:
-    """One provider, which answers with the file: what is lost is lost."""
-    if fault in (Fault.REFUSES, Fault.OVERLOADED):
+    """One provider, which answers with the file: who loses the answer has lost the file, and can ask nobody."""
+    if fault in (Fault.REFUSES, Fault.OVERLOADED, Fault.FLAGGED):
         return Case(fault, ("failed",), (0,))
-    if fault in (Fault.WRONG_CONTENT, Fault.WRONG_COUNT):
-        return Case(fault, ("failed", "expired"), (1,))
-    return Case(fault)
+    if fault in (Fault.SERVER_ERROR, Fault.FAILS, Fault.STUCK):
+        return Case(fault, ("expired",), (0,))
+    if fault in LOST or fault is Fault.WRONG_COUNT:
+        return Case(fault, ("expired",), (1,))
+    return Case(fault, ("failed",), (1,)) if fault is Fault.WRONG_CONTENT else Case(fault)
+
+
+def after_a_crash(fault: Fault, route: str) -> Case:
+    """What may come of *fault* when a worker was killed on the way: it may also be that nobody could find out."""
+    quiet = case(fault, route)
+    if fault is Fault.OUTPUT_ERRORS:
+        # Until somebody else goes on, the time may be over that an output is tried to be fetched in.
+        quiet = Case(fault, quiet.finals, (1, 2))
+    if route == "replicate":
+        # An order can be looked up there, so a crash takes nothing away.
+        return quiet
+    return Case(fault, (*quiet.finals, "expired"), (0, 1, *quiet.paid))
 
 
 @dataclass
@@ -107,6 +125,7 @@ class World:
     server: subprocess.Popen[str]
     prompts: dict[str, str] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
+    ended: dict[str, str] = field(default_factory=dict)
     _http: urllib3.PoolManager = field(default_factory=lambda: urllib3.PoolManager(retries=False, maxsize=16))
 
     def arm(self, point: str) -> None:
@@ -190,8 +209,10 @@ class World:
         jobs = self.jobs(generation_id)
         tokens = [job["token"] for job in jobs if job["token"]]
         assert len(tokens) == len(set(tokens)), "an attempt was placed twice"
+        self.ended[generation_id] = ended["status"]
         settled = "charge" if ended["status"] == "succeeded" else "release"
         assert self.entries(generation_id) == ["reserve", settled]
+        self._check_spend(generation_id, jobs)
         assert bool(ended["outputs"]) == (ended["status"] == "succeeded")
         for output in ended["outputs"]:
             headers = {"Authorization": f"Bearer {self.keys[generation_id]}"}
@@ -199,6 +220,21 @@ class World:
             served = self._http.request("GET", self.url + link.headers["Location"])
             assert (link.status, served.status) == (302, 200)
         return ended["status"], sum(job["charged_micro_usd"] > 0 for job in jobs)
+
+    def _check_spend(self, generation_id: str, jobs: list[dict[str, Any]]) -> None:
+        """Whatever a provider was asked to do is written down, with what it costs."""
+        with self.parts.database.reading() as connection:
+            made = attempts.of(connection, generation_id)
+        # OpenRouter's images have no webhook, and so no token at the provider.
+        assert {job["token"] for job in jobs if job["token"]} <= {attempt.token for attempt in made}
+        assert len(jobs) <= len(made)
+        paid = {job["token"]: job["charged_micro_usd"] for job in jobs if job["token"]}
+        for attempt in made:
+            if paid.get(attempt.token):
+                assert attempt.spend_micro_usd > 0, attempt
+            if attempt.provider == "openrouter" and attempt.spend_known and attempt.token in paid:
+                assert attempt.spend_micro_usd == paid[attempt.token], attempt
+        assert sum(attempt.state is AttemptState.WON for attempt in made) == (self.ended[generation_id] == "succeeded")
 
 
 @contextmanager

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from sample_app.crash_points import POINTS
 from sample_app.simulated.faults import Fault
 from sample_app.simulated.process import all_running
-from tests.sample_app.faults import PACE, ROUTES, World, case, serving
+from tests.sample_app.faults import PACE, ROUTES, Case, World, after_a_crash, case, serving
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from sample_app.simulated.process import Simulated
@@ -34,15 +35,78 @@ def world(tmp_path: Path, database_url: str, providers: dict[str, Simulated]) ->
 
 @pytest.mark.parametrize("route", ROUTES)
 def test_every_fault_ends_as_it_must(world: World, route: str) -> None:
-    with ThreadPoolExecutor(8) as pool:
-        started = dict(zip(Fault, pool.map(lambda fault: world.start("quiet", route, fault), Fault), strict=True))
-        seen = dict(zip(Fault, pool.map(world.check, started.values()), strict=True))
+    seen = run(world, "quiet", [(route, fault) for fault in Fault])
 
-    wrong = {}
-    for fault, (status, paid) in seen.items():
-        expected = case(fault, route)
-        if status not in expected.finals or paid not in expected.paid:
-            wrong[fault.value] = (status, paid)
-    assert wrong == {}
+    assert wrong(seen, case) == {}
     assert world.findings() == ()
     assert len(seen) == len(Fault)
+
+
+# What a fault changes about where a crash can come: most differ only in what the provider does afterwards.
+TELLING = (
+    Fault.NONE,
+    Fault.FAILS,
+    Fault.REFUSES,
+    Fault.TIMES_OUT_AFTER_WORK,
+    Fault.NO_ID,
+    Fault.WEBHOOK_NEVER,
+    Fault.WEBHOOK_TWICE,
+    Fault.WEBHOOK_OVERTAKES,
+    Fault.WRONG_CONTENT,
+    Fault.OUTPUT_ERRORS,
+)
+
+
+def test_a_worker_killed_at_any_point_changes_nothing(world: World) -> None:
+    """Each point with the faults that matter most; `./run long` has every fault at every point."""
+    crash_everywhere(world, TELLING, ("replicate", "fal"))
+
+
+@pytest.mark.long
+def test_every_fault_with_a_worker_killed_at_every_point(world: World) -> None:
+    crash_everywhere(world, tuple(Fault), tuple(ROUTES))
+
+
+def crash_everywhere(world: World, faults: tuple[Fault, ...], routes: tuple[str, ...]) -> None:
+    missed, surprising = [], {}
+    for point in POINTS:
+        world.arm(point)
+        if point.startswith("cancel."):
+            cancel(world)
+        else:
+            seen = run(world, point, [(route, fault) for route in routes for fault in faults])
+            surprising |= {f"{point} {name}": came for name, came in wrong(seen, after_a_crash).items()}
+        if not world.hit(point):
+            missed.append(point)
+    assert surprising == {}
+    assert missed == []
+    assert world.findings() == ()
+    assert len(POINTS) == 19
+
+
+def cancel(world: World) -> None:
+    """Cancel something that would never end; it is cancelled, and released once, whoever is killed on the way."""
+    generation = world.start("cancelled", "replicate", Fault.STUCK)
+    headers = {"Authorization": f"Bearer {world.keys[generation]}"}
+    world.until("POST", f"/v1/generations/{generation}/cancel", headers, (200,))
+
+    assert world.check(generation) == ("cancelled", 0)
+
+
+def run(world: World, name: str, asked: list[tuple[str, Fault]]) -> dict[tuple[str, Fault], tuple[str, int]]:
+    """Start all of these together and check each; how it ended, and how many jobs were paid."""
+    with ThreadPoolExecutor(12) as pool:
+        started = list(pool.map(lambda one: world.start(name, *one), asked))
+        return dict(zip(asked, pool.map(world.check, started), strict=True))
+
+
+def wrong(
+    seen: dict[tuple[str, Fault], tuple[str, int]], expected: Callable[[Fault, str], Case]
+) -> dict[str, tuple[str, int]]:
+    """What did not end as it may."""
+    found = {}
+    for (route, fault), (status, paid) in seen.items():
+        may = expected(fault, route)
+        if status not in may.finals or paid not in may.paid:
+            found[f"{route} {fault}"] = (status, paid)
+    return found
