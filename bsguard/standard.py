@@ -43,6 +43,7 @@ _log = logging.getLogger("bsguard")
 LAYERS: Final[dict[str, str]] = {
     "protocol": "bsguard.protocol:Protocol",
     "limiter": "bsguard.limiter:Limiter",
+    "managed": "bsguard.managed:Managed",
     "contract": "bsguard.contract:Contract",
     "tenant": "bsguard.tenant:Tenant",
 }
@@ -224,7 +225,7 @@ def _idle_rule_modes(settings: Settings, layers: Mapping[str, LayerConfig], pref
 def _idle_exceptions(settings: Settings, layers: Mapping[str, LayerConfig], prefix: str) -> list[Problem]:
     """Exceptions to rules that nobody has, which would except nothing."""
     rules = [*CORE_RULES, *(rule for name in LAYERS for rule in layer_class(name).rules)]
-    rules += [rule for config in layers.values() for rule in config.rule_ids]
+    rules += [rule for config in layers.values() for rule in config.rule_ids(settings)]
     problems: list[Problem] = []
     for exemption in settings.exceptions:
         if exemption.rule and not fnmatch.filter(rules, exemption.rule):

@@ -14,6 +14,7 @@ from bsguard.cli.bans import bans
 from bsguard.cli.billing import billing
 from bsguard.cli.check import check
 from bsguard.cli.contract import contract
+from bsguard.cli.crs import crs
 from bsguard.cli.events import events
 from bsguard.cli.source import ConfigFile
 
@@ -22,6 +23,7 @@ _COMMANDS: dict[str, click.Command] = {
     "events": events,
     "bans": bans,
     "contract": contract,
+    "crs": crs,
     "billing": billing,
 }
 
