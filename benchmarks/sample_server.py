@@ -33,6 +33,8 @@ def app() -> Flask:
     edges: Any = Edges({Provider.REPLICATE: Taking()}, None, None)  # type: ignore[arg-type, dict-item]
     config: dict[str, object] = {
         "CONTROL_PLANE_SWEEP_SECONDS": 0,
+        # In the request: what one turn leaves to threads would slow down the next.
+        "CONTROL_PLANE_RUNNER_THREADS": 0,
         "CONTROL_PLANE_UNFINISHED_MAX": 100_000,
         # What a client and an account may do is not what is measured.
         "BSGUARD_LIMITER_GLOBAL_RATE": "1000000/second",
