@@ -222,6 +222,24 @@ class ResponseViolated(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ResponseMatched(Event):
+    """A rule matched an answer of the application, which was sent as it was; see `BSGUARD_MANAGED_RESPONSE`."""
+
+    name: ClassVar[str] = "response.matched"
+    request_id: str
+    layer: str
+    rule: str
+    status: int
+    reason: str
+    #: As in ``rule.matched``.
+    variables: tuple[str, ...]
+    text: str
+    score: int
+    #: ``logged``, ``excepted``, or ``over_threshold`` for the rule that would have refused the answer.
+    action: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointObserved(Event):
     """The shape of a request that was answered with success, once for each shape; see `BSGUARD_CONTRACT_LEARN`."""
 
@@ -328,6 +346,7 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     EndpointUnknown,
     EndpointObserved,
     ResponseViolated,
+    ResponseMatched,
     ServerRecognised,
     ProxyUndeclared,
     BanSet,

@@ -44,6 +44,14 @@ WITHOUT_EFFECT: Final = frozenset(
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Snippet:
+    """Rules that stand in no file; *name* is what problems call them."""
+
+    name: str
+    text: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Default:
     """What SecDefaultAction sets for a phase."""
 
@@ -54,13 +62,16 @@ class Default:
     transformations: tuple[str, ...] = ()
 
 
-def load(paths: Iterable[str | Path]) -> Program:
+def load(paths: Iterable[str | Path | Snippet]) -> Program:
     """Read the files that *paths* name; a path may be a pattern such as ``rules/*.conf``, read in order of names.
 
     Raises :class:`RuleError` with every problem of every file.
     """
     reader = _Reader()
     for path in paths:
+        if isinstance(path, Snippet):
+            reader.read(path.name, path.text)
+            continue
         reader.include(str(path), Position(str(path), 1))
     return reader.finished()
 

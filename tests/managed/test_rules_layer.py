@@ -32,7 +32,7 @@ def test_a_score_over_the_threshold_refuses_and_says_what_made_it() -> None:
     assert seen.status == 403
     assert seen.denied == ["949"]
     assert seen.matched == ["942", "949"]
-    (matched, decided, denied) = seen.events[1:4]
+    matched, scored = seen.one("rule.matched"), seen.one("anomaly.scored")
     assert (matched.variables, matched.text, matched.score, matched.action) == (
         ("ARGS:q",),
         "xxxxx xxxxxx",
@@ -40,8 +40,8 @@ def test_a_score_over_the_threshold_refuses_and_says_what_made_it() -> None:
         "logged",
     )
     assert matched.reason == "SQL in …"
-    assert decided.action == "denied"
-    assert denied.reason == "Score 5 …"
+    assert (scored.score, scored.threshold, scored.rules, scored.action) == (5, 5, ("waf.942 +5",), "denied")
+    assert seen.one("request.denied").reason == "Score 5 …"
     assert "union" not in repr(seen.events)
 
 
