@@ -190,6 +190,9 @@ def _guard_defaults() -> dict[str, object]:
         "BSGUARD_BODY_BYTES_MAX": BODY_BYTES_MAX,
         # An upload is the file itself; everything else that is posted is JSON.
         "BSGUARD_PROTOCOL_CONTENT_TYPES": {"/v1/files": list(UPLOAD_MEDIA_TYPES)},
+        "BSGUARD_FILE_PATHS": ["/v1/files"],
+        # The Core Rule Set, once it is installed and BSGUARD_MANAGED_CRS is true, must know uploads as well.
+        "BSGUARD_MANAGED_ALLOWED_CONTENT_TYPES": ["application/json", *UPLOAD_MEDIA_TYPES],
         # A guessed cron secret is a guessed credential.
         "BSGUARD_LIMITER_CREDENTIAL_HEADERS": ["Authorization", "X-Cron-Secret"],
         "BSGUARD_LIMITER_RULES": list(LIMITS),

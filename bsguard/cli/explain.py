@@ -134,12 +134,12 @@ def _line(event: dict[str, object]) -> str:
         if event.get("variables"):
             words.append(f"on {_listed(event['variables'])}")
         if event.get("text"):
-            words.append(f"({event['text']})")
+            words.append(f"({printable(str(event['text']))})")
         if event.get("score"):
             words.append(f"+{event['score']}")
-        words += [str(event[key]) for key in ("reason", "comment") if event.get(key)]
-    return printable("  ".join(words).strip())
+        words += [printable(str(event[key])) for key in ("reason", "comment") if event.get(key)]
+    return "  ".join(words).strip()
 
 
 def _listed(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+    return ", ".join(printable(str(one)) for one in value) if isinstance(value, (list, tuple)) else str(value)

@@ -93,7 +93,7 @@ class RuleMatched(FindingEvent):
     """A rule of a rule set matched. It may only add to a score, and be one of many that a request is refused for."""
 
     name: ClassVar[str] = "rule.matched"
-    #: What it matched on, such as ``ARGS:q``, at most five; names as printable text, cut.
+    #: What it matched on, such as ``ARGS:q``, at most five; a name with unusual characters as its shape.
     variables: tuple[str, ...]
     #: Where in the first of them, cut: every letter is an ``x``, every digit a ``0``.
     text: str

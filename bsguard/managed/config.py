@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bsguard.core import readers
-from bsguard.core.config import CONTRADICTION, UNREADABLE, UNUSABLE_RULES, setting
+from bsguard.core.config import CONTRADICTION, UNREADABLE, UNUSABLE_RULES, Wanted, setting
 from bsguard.core.errors import Problem
+from bsguard.core.grammar import MEDIA_TYPE
 from bsguard.managed.folder import WITHOUT_RULES
 from bsguard.managed.rules import RULES
 from bsguard.managed.sources import folder_of, read_program, rule_files
@@ -23,6 +24,13 @@ if TYPE_CHECKING:
     from bsguard.seclang.model import Program
 
 _PLACES = "a list of paths of rule files"
+
+
+def _media_type(value: object) -> str:
+    word = readers.text(value).strip().lower()
+    if not MEDIA_TYPE.fullmatch(word):
+        raise Wanted("a media type such as image/png")
+    return word
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +84,17 @@ class ManagedConfig(RulesConfig):
         "Whether a request is refused by its head alone where that has the score already; default: that of the set-up "
         "file, else not.",
         readers.flag,
+    )
+    allowed_methods: tuple[str, ...] = setting(
+        (),
+        "Methods that the rule set lets pass, in place of its own list; CRS has `GET`, `HEAD`, `POST` and `OPTIONS`.",
+        readers.many(readers.method, "a list of methods"),
+    )
+    allowed_content_types: tuple[str, ...] = setting(
+        (),
+        "Media types of bodies that the rule set lets pass, in place of its own list; CRS has forms, multipart, JSON "
+        "and XML.",
+        readers.many(_media_type, "a list of media types"),
     )
     exclusions_before: tuple[Path, ...] = setting(
         (),

@@ -92,7 +92,7 @@ def _plugins(config: ManagedConfig, place: str) -> list[Path]:
 
 def _settings_text(config: ManagedConfig) -> str:
     """The settings as an action that comes after the set-up file's, so that what is set there is overruled."""
-    values: dict[str, int | None] = {
+    values: dict[str, int | str | None] = {
         # CRS 4, then CRS 3.
         "blocking_paranoia_level": config.paranoia_level,
         "paranoia_level": config.paranoia_level,
@@ -102,6 +102,11 @@ def _settings_text(config: ManagedConfig) -> str:
         "outbound_anomaly_score_threshold": config.outbound_threshold,
         "early_blocking": None if config.early_blocking is None else int(config.early_blocking),
     }
-    setters = "".join(f",setvar:tx.{name}={value}" for name, value in values.items() if value is not None)
+    lists = {
+        "allowed_methods": " ".join(config.allowed_methods),
+        "allowed_request_content_type": " ".join(f"|{one}|" for one in config.allowed_content_types),
+    }
+    given = {name: value for name, value in (values | lists).items() if value not in (None, "")}
+    setters = "".join(f",setvar:'tx.{name}={value}'" for name, value in given.items())
     response = f"SecResponseBodyAccess {'On' if config.response else 'Off'}\n"
     return response + (f'SecAction "id:{_SETTINGS_ID},phase:1,pass,nolog{setters}"\n' if setters else "")

@@ -41,6 +41,7 @@ _VARIABLES_MAX: Final = 5
 #: Rules that an event about a score lists.
 _RULES_MAX: Final = 20
 _TEXT_BYTES_MAX: Final = 64
+_PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_.\-\[\]$@/*]{1,128}")
 _MACRO: Final = re.compile(r"%\{[^}]*\}")
 _REFUSING: Final = frozenset({"deny", "drop", "redirect"})
 #: Media types of bodies that are files, where a path is declared to take some.
@@ -273,9 +274,17 @@ class _Excepted:
 
 def matched_facts(match: Match) -> dict[str, Any]:
     """What an event tells of a match."""
-    names = tuple(printable(found.name) for found in match.found[:_VARIABLES_MAX])
+    names = tuple(_shown(found.name) for found in match.found[:_VARIABLES_MAX])
     text = masked(match.found[0].part) if match.found else ""
     return {"variables": names, "text": text, "score": match.score}
+
+
+def _shown(name: str) -> str:
+    """The name of a variable; one that no developer gives to a parameter, as its shape: it may be anything."""
+    collection, colon, key = name.partition(":")
+    if not key or _PLAIN_NAME.fullmatch(key):
+        return name
+    return collection + colon + masked(key.encode("utf-8", "backslashreplace"))
 
 
 def masked(part: bytes) -> str:

@@ -244,10 +244,12 @@ OPERATORS: Final[Mapping[str, Callable[[bytes, str], Callable[[bytes], Captures 
     "ipmatchfromfile": _ip_match_from_file,
     "le": _compare(int.__le__),
     "lt": _compare(int.__lt__),
+    "geolookup": _never,
     "nomatch": _never,
     "pm": _pm,
     "pmf": _pm_from_file,
     "pmfromfile": _pm_from_file,
+    "rbl": _never,
     "rx": _rx,
     "streq": _text(bytes.__eq__),
     "strmatch": _text(bytes.__contains__),
@@ -257,6 +259,8 @@ OPERATORS: Final[Mapping[str, Callable[[bytes, str], Callable[[bytes], Captures 
     "validateutf8encoding": _validate_utf8,
     "within": _within,
 }
+#: Operators that ask a database or the network about an address. Nothing here does, so they never match.
+ASKING: Final = frozenset({"geolookup", "rbl"})
 #: Operators whose argument may hold macros, filled in for each request.
 WITH_MACROS: Final = frozenset(
     {"beginswith", "contains", "containsword", "endswith", "eq", "ge", "gt", "le", "lt", "streq", "strmatch", "within"}

@@ -188,6 +188,8 @@ class _Reader:
         folder = str(Path(one.source.file).parent)
         operator = self.guarded(one, one.words[1], lambda text: read_operator(text, folder))
         link = LinkDraft(one.position, variables or (), operator)  # type: ignore[arg-type]
+        if link.operator is not None and link.operator.name in operators.ASKING:
+            self.notices.setdefault(f"{one.position}: @{link.operator.name} never matches here")
         for variable in link.variables:
             if variable.name in EMPTY:
                 self.notices.setdefault(f"{one.position}: {variable.name} is always empty here")

@@ -98,10 +98,50 @@ def with_re(source: bytes) -> Pattern:
         letters = inline[1].encode()
         source = b"(?%s)" % letters + source.replace(b"(?%s)" % letters, b"", 1)
     source = _ESCAPED.sub(lambda found: rb"\Z" if found[0] == rb"\z" else found[0], source)
+    source = _single_look_behinds(source)
     try:
         return re.compile(source, flags)
     except (re.error, OverflowError, RecursionError) as error:
         raise Mistake(f"the regular expression cannot be used: {error}") from None
+
+
+def _single_look_behinds(source: bytes) -> bytes:
+    """``(?<!a|bc)`` as ``(?<!a)(?<!bc)``: each may have its own length in PCRE, and ``re`` wants one length for all."""
+    at = 0
+    while (at := min((found for mark in (b"(?<!", b"(?<=") if (found := source.find(mark, at)) >= 0), default=-1)) >= 0:
+        mark = source[at : at + 4]
+        parts, end = _branches(source, at + 4)
+        made = [mark + part + b")" for part in parts]
+        whole = b"".join(made) if mark == b"(?<!" else b"(?:" + b"|".join(made) + b")"
+        source = source[:at] + whole + source[end:]
+        at += len(whole)
+    return source
+
+
+def _branches(source: bytes, at: int) -> tuple[list[bytes], int]:
+    """The alternatives of the group whose content begins at *at*, and where the group ends."""
+    parts, begin, depth, within = [], at, 0, False
+    while at < len(source):
+        byte = source[at : at + 1]
+        if byte == b"\\":
+            at += 1
+        elif within:
+            within = byte != b"]"
+        elif byte == b"[":
+            within = True
+            at += source[at + 1 : at + 2] == b"^"
+            at += source[at + 1 : at + 2] == b"]"  # first in a class it stands for itself
+        elif byte == b"(":
+            depth += 1
+        elif byte == b"|" and depth == 0:
+            parts.append(source[begin:at])
+            begin = at + 1
+        elif byte == b")":
+            if depth == 0:
+                return [*parts, source[begin:at]], at + 1
+            depth -= 1
+        at += 1
+    return [*parts, source[begin:]], at  # never closed; ``re`` says so
 
 
 @lru_cache(maxsize=2048)

@@ -27,6 +27,14 @@ SecAction "id:901200,phase:1,pass,nolog,setvar:tx.inbound_anomaly_score_pl1=0,\
     setvar:tx.outbound_anomaly_score_pl1=0"
 """
 _DETECT: Final = r"""
+SecRule &TX:allowed_methods "@eq 1" \
+    "id:911100,phase:1,block,msg:'Method',chain,severity:'CRITICAL'"
+    SecRule REQUEST_METHOD "!@within %{tx.allowed_methods}" "setvar:tx.inbound_anomaly_score_pl1=+5"
+SecRule &TX:allowed_request_content_type "@eq 1" \
+    "id:920420,phase:1,block,msg:'Media type',chain,severity:'CRITICAL'"
+    SecRule REQUEST_HEADERS:Content-Type "@rx ^[^;\s]+" "chain,capture,setvar:'tx.content_type=|%{tx.0}|'"
+        SecRule TX:content_type "!@within %{tx.allowed_request_content_type}" \
+            "setvar:tx.inbound_anomaly_score_pl1=+5"
 SecRule REQUEST_HEADERS:User-Agent "@pmFromFile agents.data" \
     "id:913100,phase:1,block,capture,msg:'Scanner',tag:'attack-reputation-scanner',tag:'paranoia-level/1',\
     severity:'CRITICAL',setvar:tx.inbound_anomaly_score_pl1=+5"

@@ -89,7 +89,7 @@ def test_from_a_folder_to_the_first_refusal(bsguard: Any, rules: Path, state: Pa
     facts = json.loads(status.output)
     assert status.exit_code == 0
     assert facts["installed"]["version"] == "4.99.0"
-    assert facts["rules"] == 23
+    assert facts["rules"] == 25
     assert facts["problems"] == []
     assert "installed  4.99.0" in bsguard("crs", "status").output
     assert run(Managed(hello, {"CRS_DIR": facts["folder"]}), environ(target=SQL)).status == 403

@@ -74,6 +74,20 @@ TUNED: dict[str, tuple[dict[str, Any], dict[str, Any], list[str], list[str]]] = 
     ),
     "late blocking": ({}, {"headers": SCANNER}, ["949110"], ["913100", "949110"]),
     "early blocking": ({"EARLY_BLOCKING": True}, {"headers": SCANNER}, ["949111"], ["913100", "949111"]),
+    "a method of the list": ({"ALLOWED_METHODS": ["DELETE"]}, {"method": "DELETE"}, [], []),
+    "a method beyond the list": ({"ALLOWED_METHODS": ["DELETE"]}, {"method": "POST"}, ["949110"], ["911100", "949110"]),
+    "a media type of the list": (
+        {"ALLOWED_CONTENT_TYPES": ["image/png", "text/csv"]},
+        {"method": "POST", "headers": {"Content-Type": "text/csv"}},
+        [],
+        [],
+    ),
+    "a media type beyond the list": (
+        {"ALLOWED_CONTENT_TYPES": ["image/png"]},
+        {"method": "POST", "headers": {"Content-Type": "text/csv"}},
+        ["949110"],
+        ["920420", "949110"],
+    ),
     "a rule off": ({"RULE_MODES": {"managed.942100": "off"}}, {"target": SQL}, [], []),
     "a rule monitored": ({"RULE_MODES": {"managed.942100": "monitor"}}, {"target": SQL}, [], ["942100"]),
     "the rule that refuses, monitored": (
@@ -87,7 +101,7 @@ TUNED: dict[str, tuple[dict[str, Any], dict[str, Any], list[str], list[str]]] = 
 
 @pytest.mark.parametrize("name", TUNED)
 def test_settings_tune_the_rule_set(name: str, rules: Path) -> None:
-    assert len(TUNED) == 12
+    assert len(TUNED) == 16
     settings, request, denied, matched = TUNED[name]
 
     seen = managed(environ(**request), rules, **settings)
@@ -275,6 +289,8 @@ UNUSABLE: dict[str, tuple[dict[str, Any], str]] = {
     "an exclusion file that is not there": ({"EXCLUSIONS_AFTER": ["/none.conf"]}, "/none.conf cannot be read"),
     "a plugin folder that is not there": ({"PLUGINS_DIR": "/none"}, "E005 MANAGED_PLUGINS_DIR: /none is no folder"),
     "a level that is none": ({"PARANOIA_LEVEL": 5}, "MANAGED_PARANOIA_LEVEL: wanted a whole number from 1 to 4"),
+    "a method that is none": ({"ALLOWED_METHODS": ["get"]}, "a list of methods (item 1: wanted a method in capitals)"),
+    "a media type that is none": ({"ALLOWED_CONTENT_TYPES": ["a'b"]}, "wanted a media type such as image/png"),
     "detection below blocking": (
         {"PARANOIA_LEVEL": 3, "DETECTION_PARANOIA_LEVEL": 2},
         "E003 MANAGED_DETECTION_PARANOIA_LEVEL: must not be below MANAGED_PARANOIA_LEVEL",
@@ -289,7 +305,7 @@ UNUSABLE: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize("name", UNUSABLE)
 def test_settings_that_cannot_be_used(name: str, rules: Path, tmp_path: Path) -> None:
-    assert len(UNUSABLE) == 9
+    assert len(UNUSABLE) == 11
     settings, words = UNUSABLE[name]
     given = settings if {"CRS", "CRS_DIR"} & set(settings) else settings | {"CRS_DIR": rules}
     values = {f"MANAGED_{key}": value for key, value in given.items()}

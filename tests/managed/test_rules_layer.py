@@ -318,6 +318,13 @@ def test_headers_have_names_again() -> None:
     assert seen.unique_id == request.id.encode()
 
 
+def test_names_in_events_are_shown_if_they_are_plain() -> None:
+    plain, odd = judge(environ(target="/?a.b[0]=union+select")), judge(environ(target="/?union+select+p4ss'=1"))
+
+    assert plain.one("rule.matched").variables == ("ARGS:a.b[0]",)
+    assert odd.one("rule.matched").variables == ("ARGS_NAMES:xxxxx xxxxxx x0xx'",)
+
+
 def test_text_in_events_is_a_shape() -> None:
     assert masked(b"p4ss-W0rd: ' OR 1=1--\x00\xff" + b"a" * 100) == "x0xx-x0xx: ' xx 0=0--??" + "x" * 41
 

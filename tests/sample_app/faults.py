@@ -66,6 +66,8 @@ USELESS = (
     Fault.OUTPUT_CUT,
     Fault.OUTPUT_ENDLESS,
 )
+#: Definite, so that the next provider is asked, which may be one where nothing can be looked up.
+TAKEN_OVER = (*USELESS, Fault.REFUSES, Fault.OVERLOADED, Fault.SERVER_ERROR, Fault.FAILS, Fault.FLAGGED)
 #: Taken, but the answer does not say so.
 LOST = (
     Fault.TIMES_OUT_AFTER_WORK,
@@ -108,7 +110,7 @@ def after_a_crash(fault: Fault, route: str) -> Case:
     if fault is Fault.OUTPUT_ERRORS:
         # Until somebody else goes on, the time may be over that an output is tried to be fetched in.
         quiet = Case(fault, quiet.finals, (1, 2))
-    if route == "replicate":
+    if route == "replicate" and fault not in TAKEN_OVER:
         # An order can be looked up there, so a crash takes nothing away.
         return quiet
     return Case(fault, (*quiet.finals, "expired"), (0, 1, *quiet.paid))
@@ -126,6 +128,8 @@ class World:
     prompts: dict[str, str] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
     ended: dict[str, str] = field(default_factory=dict)
+    #: How long an answer may take to come: killed workers take connections with them, and new ones need time.
+    patience_seconds: float = 20.0
     _http: urllib3.PoolManager = field(default_factory=lambda: urllib3.PoolManager(retries=False, maxsize=16))
 
     def arm(self, point: str) -> None:
@@ -155,12 +159,12 @@ class World:
         return generation_id
 
     def until(self, method: str, path: str, headers: dict[str, str], statuses: tuple[int, ...], **options: Any) -> Any:
-        """Ask until the answer has one of the statuses: a killed worker takes connections with it."""
-        deadline = time.monotonic() + 20
+        """Ask until the answer has one of the statuses."""
+        deadline = time.monotonic() + self.patience_seconds
         seen: object = None
         while time.monotonic() < deadline:
             try:
-                answer = self._http.request(method, self.url + path, headers=headers, timeout=15, **options)
+                answer = self._http.request(method, self.url + path, headers=headers, timeout=10, **options)
             except urllib3.exceptions.HTTPError as error:
                 seen = error
             else:
@@ -170,7 +174,7 @@ class World:
             time.sleep(0.05)
         raise AssertionError(f"{method} {path}: {seen!r}")
 
-    def wait(self, generation_id: str, seconds: float = 30.0) -> dict[str, Any]:
+    def wait(self, generation_id: str, seconds: float = 60.0) -> dict[str, Any]:
         """The generation, once it has ended."""
         headers = {"Authorization": f"Bearer {self.keys[generation_id]}"}
         deadline = time.monotonic() + seconds
@@ -255,8 +259,8 @@ def serving(
         "CONTROL_PLANE_SWEEP_SECONDS": "0.2",
         "CONTROL_PLANE_LEASE_SECONDS": "2",
         "CONTROL_PLANE_POLL_SECONDS": "0.2",
-        "CONTROL_PLANE_ATTEMPT_SECONDS": "7",
-        "CONTROL_PLANE_RECONCILE_SECONDS": "2",
+        "CONTROL_PLANE_ATTEMPT_SECONDS": "8",
+        "CONTROL_PLANE_RECONCILE_SECONDS": "6",
         "CONTROL_PLANE_UNFINISHED_MAX": "1000",
         "BSGUARD_LIMITER_GLOBAL_RATE": "1000000/second",
         "BSGUARD_STATE_DIR": str(folder / "guard"),

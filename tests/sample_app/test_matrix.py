@@ -58,8 +58,8 @@ TELLING = (
 
 
 def test_a_worker_killed_at_any_point_changes_nothing(world: World) -> None:
-    """Each point with the faults that matter most; `./run long` has every fault at every point."""
-    crash_everywhere(world, TELLING, ("replicate", "fal"))
+    """Each point with the faults that matter most, where a crash may change nothing at all."""
+    crash_everywhere(world, TELLING, ("replicate",))
 
 
 @pytest.mark.long
@@ -73,6 +73,8 @@ def crash_everywhere(world: World, faults: tuple[Fault, ...], routes: tuple[str,
         world.arm(point)
         if point.startswith("cancel."):
             cancel(world)
+        elif point.startswith("end."):
+            assert run(world, point, [("inline", Fault.REFUSES)]).popitem()[1] == ("failed", 0)
         else:
             seen = run(world, point, [(route, fault) for route in routes for fault in faults])
             surprising |= {f"{point} {name}": came for name, came in wrong(seen, after_a_crash).items()}

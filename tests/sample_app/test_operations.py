@@ -87,7 +87,7 @@ class Region:
 
 
 @contextmanager
-def serving(host: str, folder: Path) -> Iterator[Region]:
+def serving(host: str, folder: Path, **settings: str) -> Iterator[Region]:
     """The app of one region, with a database of its own, on a port of this machine."""
     clock, edges = Clock(), fake_edges()
     for provider in list(edges.ports):
@@ -99,6 +99,7 @@ def serving(host: str, folder: Path) -> Iterator[Region]:
         "BSGUARD_STATE_DIR": str(folder / region),
         "CONTROL_PLANE_DATABASE_URL": f"sqlite:///{folder}/{{region}}.sqlite3",
         "CONTROL_PLANE_API_HOSTS": "",
+        **settings,
     }
     app = create_app(config, clock=clock, edges=edges)
     service = Service(app, app.extensions["control_plane"], clock, edges, folder)
