@@ -227,8 +227,8 @@ def test_a_few_cases_of_every_operation(running: Running, mode: GenerationMode) 
 
 @pytest.mark.long
 def test_three_thousand_cases(running: Running) -> None:
-    valid, wrong = run(running, GenerationMode.POSITIVE, 130)
-    invalid, wrong_too = run(running, GenerationMode.NEGATIVE, 130)
+    valid, wrong = run(running, GenerationMode.POSITIVE, 150)
+    invalid, wrong_too = run(running, GenerationMode.NEGATIVE, 150)
 
     assert wrong + wrong_too == []
     assert len(valid) == 15
