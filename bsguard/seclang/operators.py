@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from bsguard.core.config import nearest
 from bsguard.seclang.errors import Mistake
-from bsguard.seclang.patterns import compile_pattern, phrases_pattern
+from bsguard.seclang.patterns import compile_pattern, finder, phrases_pattern
 from bsguard.seclang.sqli import detect_sqli
 from bsguard.seclang.xss import detect_xss
 
@@ -51,6 +51,12 @@ def _rx(argument: bytes, _: str) -> Callable[[bytes], Captures | None]:
         return (found.group(0), *groups)
 
     return match
+
+
+def _rx_without_captures(argument: bytes) -> Callable[[bytes], Captures | None]:
+    pattern = compile_pattern(argument.decode("utf-8", "surrogateescape"), captures=False)
+    found, search = finder(pattern), pattern.search
+    return lambda value: (search(value).group(0),) if found(value) else None
 
 
 def _phrases(argument: bytes) -> list[bytes]:
@@ -267,8 +273,13 @@ WITH_MACROS: Final = frozenset(
 )
 
 
-def build(name: str, argument: bytes, folder: str = "") -> Callable[[bytes], Captures | None]:
-    """The function of the operator *name*. Raises :class:`Mistake` for what it cannot be."""
+def build(name: str, argument: bytes, folder: str = "", *, captures: bool = True) -> Callable[[bytes], Captures | None]:
+    """The function of the operator *name*. Raises :class:`Mistake` for what it cannot be.
+
+    Without *captures* a match holds nothing of its groups.
+    """
+    if name == "rx" and not captures:
+        return _rx_without_captures(argument)
     factory = OPERATORS.get(name)
     if factory is None:
         close = nearest(name, OPERATORS)

@@ -13,8 +13,8 @@ from bsguard import Managed
 from bsguard.core.errors import ConfigError
 from bsguard.managed.config import ManagedConfig
 from bsguard.managed.sources import read_program
-from bsguard.testing import environ
-from tests.managed.support import Judged, judge
+from bsguard.testing import environ, run
+from tests.managed.support import Judged, hello, judge
 from tests.seclang.recorded import FOLDER
 
 if TYPE_CHECKING:
@@ -164,9 +164,11 @@ def test_a_bug_in_a_rule_s_operator_fails_closed(monkeypatch: pytest.MonkeyPatch
     def fails(self: Any) -> None:
         raise ValueError
 
+    app = Managed(hello, config())
+    assert run(app, asked()).status == 200
     monkeypatch.setattr(Transaction, "read_body", fails)
 
-    assert judged(asked(), config=config()).status == 503
+    assert run(app, asked()).status == 503
 
 
 @pytest.mark.parametrize("parameter", [False, True], ids=["the whole rules", "one parameter"])

@@ -1,0 +1,112 @@
+"""Values joined by newlines and scanned together, once as they are and once as transformations leave them.
+
+What is found is a superset of what occurs in the values one by one after the chain that each link wants.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from bsguard.seclang.prefilter.chains import CHANGES_CASE, TRIGGERS, Values
+from bsguard.seclang.prefilter.recall import Recall
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from bsguard.seclang.prefilter.needles import Test
+    from bsguard.seclang.prefilter.scanners import Scanner
+
+
+#: How many sets of transformations that change something are remembered, at most twice.
+_WALKS_REMEMBERED: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """The chains that are gone through where certain transformations change something."""
+
+    #: Without what changes nothing at their beginnings, and without those that others begin with.
+    chains: tuple[tuple[str, ...], ...]
+    #: The bits of all links that want such a chain.
+    bits: int
+
+    @classmethod
+    def of(cls, chains: Iterable[tuple[tuple[str, ...], int]], changing: frozenset[str]) -> Walk:
+        """The walk where the transformations *changing*, and those without triggers, change something."""
+        all_bits, found = 0, set()
+        for chain, bits in chains:
+            does = [name not in TRIGGERS or name in changing for name in chain]
+            if any(does):
+                # Letters' case matters to what comes later, so a change of it stays where it stands first.
+                start = next(at for at, name in enumerate(chain) if does[at] or name in CHANGES_CASE)
+                found.add(chain[start:])
+                all_bits |= bits
+        longest = [one for one in found if not any(other[: len(one)] == one and other != one for other in found)]
+        return cls(tuple(sorted(longest)), all_bits)
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What is looked for in some part of a request: chains of transformations, each with the bits of links."""
+
+    scanner: Scanner
+    #: Bits of links that a test decides rather than a pattern.
+    tests: tuple[tuple[Test, int], ...]
+    chains: tuple[tuple[tuple[str, ...], int], ...]
+    #: All the bits.
+    bits: int
+    #: Ways through the chains, by the transformations that change something.
+    walks: Recall[Walk]
+
+    @classmethod
+    def of(cls, scanner: Scanner, tests: Sequence[tuple[Test, int]], chains: Mapping[tuple[str, ...], int]) -> Scan:
+        """A scan for what *chains* say."""
+        bits = 0
+        for one in chains.values():
+            bits |= one
+        return cls(
+            scanner,
+            tuple((test, bit & bits) for test, bit in tests if bit & bits),
+            tuple(chains.items()),
+            bits,
+            Recall(_WALKS_REMEMBERED),
+        )
+
+    def found(self, values: Values) -> tuple[int, frozenset[str]]:
+        """The bits of the links that may match one of the values; and what may change more of these than their case."""
+        if not values.values or not self.bits:
+            return 0, frozenset()
+        changing = values.changing()
+        walk = self._walk(changing)
+        found = self._look(values, self.bits)
+        if walk.chains:
+            found |= self._along(values, walk)
+        return found, changing
+
+    def _along(self, values: Values, walk: Walk) -> int:
+        """The bits of links that may match what chains make of the values, the values themselves left out."""
+        known = values.pieces()
+        pool: set[bytes] = set()
+        seen = {id(values)}
+        for chain in walk.chains:
+            for reached in values.along(chain):
+                if id(reached) not in seen:
+                    seen.add(id(reached))
+                    pool |= reached.pieces()
+        pool -= known
+        return self._look(Values(list(pool)), walk.bits) if pool else 0
+
+    def _walk(self, changing: frozenset[str]) -> Walk:
+        known = self.walks.get(changing)
+        if known is None:
+            known = Walk.of(self.chains, changing)
+            self.walks.put(changing, known)
+        return known
+
+    def _look(self, values: Values, bits: int) -> int:
+        found = self.scanner.scan(values.joined, bits, newlines=values.has_newlines)
+        for test, bit in self.tests:
+            if bits & bit and test(values.joined):
+                found |= bit
+        return found & bits
