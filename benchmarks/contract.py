@@ -120,9 +120,9 @@ def _compile(path: Path) -> dict[str, Any]:
     document = load(path)
     seconds = []
     for _ in range(5):
-        started = time.perf_counter()
+        started = time.thread_time()
         compiled = compile_document(document)
-        seconds.append(time.perf_counter() - started)
+        seconds.append(time.thread_time() - started)
     best = min(seconds)
     return {
         "what": f"compile {path.parent.name}/{path.name}, {len(compiled.operations)} operations",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+import threading
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NoReturn
@@ -174,7 +175,7 @@ def _slow(whole: dict[str, Any], remotes: dict[str, Any], formats: bool) -> _Com
     checker = jsonschema.FormatChecker()
     checker.checks("byte")(lambda value: not isinstance(value, str) or is_base64(value))
     extend: Any = jsonschema.validators.extend
-    cls = extend(jsonschema.Draft202012Validator, {"pattern": _pattern})
+    cls = extend(jsonschema.Draft202012Validator, {"pattern": _pattern, "$ref": _reference})
 
     def compile_(schema: Any, _own_format: bool) -> IsValid:
         validator = cls(schema, registry=registry, format_checker=checker if formats else None)
@@ -184,10 +185,41 @@ def _slow(whole: dict[str, Any], remotes: dict[str, Any], formats: bool) -> _Com
                 _ecma(pattern)
         except (re.error, referencing.exceptions.Unresolvable, ValueError) as error:
             raise SchemaUnusable(_first_line(error)) from None
-        is_valid: IsValid = validator.is_valid
-        return is_valid
+        return partial(_remembering, validator.is_valid)
 
     return compile_
+
+
+class _Verdicts(threading.local):
+    """What references to definitions were found to say of parts of the value that this thread judges."""
+
+    by_part: dict[tuple[str, int], bool] | None = None
+
+
+_verdicts: Final = _Verdicts()
+
+
+def _remembering(is_valid: IsValid, value: Any) -> bool:
+    """The verdict of an engine that asks the same of the same part but once, so that circles cost no power of depth."""
+    _verdicts.by_part = {}
+    try:
+        return is_valid(value)
+    finally:
+        _verdicts.by_part = None
+
+
+def _reference(validator: Any, reference: str, value: Any, schema: Any) -> Iterator[Any]:
+    import jsonschema
+
+    follow = jsonschema.Draft202012Validator.VALIDATORS["$ref"]
+    known, part = _verdicts.by_part, (reference, id(value))
+    if known is None or not reference.startswith(DEFINITION):
+        yield from follow(validator, reference, value, schema)
+        return
+    if part not in known:
+        known[part] = next(iter(follow(validator, reference, value, schema)), None) is None
+    if not known[part]:
+        yield jsonschema.ValidationError("is not what is referred to")
 
 
 def _pattern(_validator: Any, pattern: str, value: Any, _schema: Any) -> Iterator[Any]:

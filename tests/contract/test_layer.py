@@ -11,6 +11,7 @@ from flask import Flask
 
 from bsguard import BSGuard, ConfigError, Contract, guard
 from bsguard.contract.values import Parameter, Shape
+from bsguard.core import strict_json
 from bsguard.core.request import Request
 from bsguard.core.settings import Settings
 from bsguard.testing import environ, run
@@ -319,6 +320,54 @@ def test_shapes_are_learned_once_and_without_values(tmp_path: Path) -> None:
     assert (event.route, event.query) == ("/v1/users/{id}", ("page integer",))  # type: ignore[attr-defined]
     assert "c4nary" not in repr(event)
     assert json.loads(event.body)["properties"]["at"] == {"type": "string", "format": "date"}  # type: ignore[attr-defined]
+
+
+def test_a_body_is_parsed_once_for_all_layers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "api.json").write_text(json.dumps(DOCUMENT))
+    parsed: list[int] = []
+    loads = strict_json.loads
+    monkeypatch.setattr(strict_json, "loads", lambda *some: parsed.append(len(some[0])) or loads(*some))
+    layers = ["protocol", "limiter", "contract", "tenant"]
+    config = {"MODE": "enforce", "STATE_DIR": tmp_path / "state", "LAYERS": layers, "STORE": "memory"}
+    made = guard(_fine, {**config, "CONTRACT_DOCUMENTS": [str(tmp_path / "api.json")]})
+
+    for body, status in ((b"{}", 200), (b'{"a": 1}', 200), (b"[]", 400)):
+        parsed.clear()
+        assert run(made, environ("POST", "/v1/a", headers={**ONE, **JSON}, body=body)).status == status
+        assert parsed == [len(body)]
+
+
+METHODS = spec(
+    {
+        "/x": {"get": operation(), "head": operation(LIMIT)},
+        "/y": {"options": operation(LIMIT)},
+        "/z": {"post": operation()},
+    }
+)
+#: A request, its status while OPTIONS passes, and while it is refused, and the methods that a 405 allows then.
+ANSWERED: list[tuple[str, str, int, int, str]] = [
+    ("HEAD", "/x?limit=1", 200, 200, ""),
+    ("HEAD", "/x?limit=x", 400, 400, ""),
+    ("HEAD", "/z", 405, 405, "POST"),
+    ("HEAD", "/y", 405, 405, "OPTIONS"),
+    ("OPTIONS", "/x", 200, 405, "GET, HEAD"),
+    ("OPTIONS", "/y?limit=1", 200, 200, ""),
+    ("OPTIONS", "/y?limit=x", 400, 400, ""),
+    ("TRACE", "/x", 405, 405, "GET, HEAD"),
+    ("get", "/x", 405, 405, "GET, HEAD"),
+    ("PURGE", "/z", 405, 405, "POST"),
+]
+
+
+@pytest.mark.parametrize(("method", "target", "passing", "refusing", "allow"), ANSWERED)
+def test_methods(method: str, target: str, passing: int, refusing: int, allow: str, tmp_path: Path) -> None:
+    open_, closed = Guarded(tmp_path, METHODS), Guarded(tmp_path, METHODS, OPTIONS="refuse")
+
+    assert open_.ask(method, target).status == passing
+    answer = closed.ask(method, target)
+    assert (answer.status, answer.header("Allow") or "") == (refusing, allow)
+    assert method != "HEAD" or answer.body == b""
+    assert len(ANSWERED) == 10
 
 
 def test_with_flask(tmp_path: Path) -> None:
