@@ -49,7 +49,7 @@ def check(document: Document) -> list[DocumentProblem]:
     validators: dict[str, Any] = {
         "3.0": checker.OpenAPIV30SpecValidator,
         "3.1": checker.OpenAPIV31SpecValidator,
-        "3.2": getattr(checker, "OpenAPIV32SpecValidator", checker.OpenAPIV31SpecValidator),
+        "3.2": checker.OpenAPIV32SpecValidator,
     }
     problems: dict[tuple[str, str], DocumentProblem] = {}
     places = _Places(document.data)

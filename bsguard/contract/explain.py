@@ -24,7 +24,7 @@ Way = tuple[str | int, ...]
 #: Errors of one value that are told.
 ERRORS_COUNT_MAX: Final = 10
 #: Pairs of a schema and a value that are looked into. Each costs no more than a few verdicts on the whole value.
-STEPS_COUNT_MAX: Final = 64
+STEPS_COUNT_MAX: Final = 32
 
 _COUNTS: Final = ("minContains", "maxContains")
 #: Keywords that nothing is said about but that they are broken.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -171,20 +170,12 @@ CHECKED: dict[str, tuple[dict[str, Any], str, str]] = {
 }
 
 
-CHECKER = tuple(int(part) for part in metadata.version("openapi-spec-validator").split(".")[:3])
-
-
 @pytest.mark.parametrize("case", CHECKED)
 def test_what_breaks_the_specification_is_found(case: str, tmp_path: Path) -> None:
     data, pointer, words = CHECKED[case]
     (tmp_path / "api.json").write_text(json.dumps(data))
-    document = load(tmp_path / "api.json")
-    problems = check(document)
+    problems = check(load(tmp_path / "api.json"))
 
-    if case == "a schema that is none" and CHECKER < (0, 8, 2):
-        # Those checkers do not look into parameters; then the compiler says it.
-        assert compile_document(document).operations[0].reference.startswith("a parameter's schema")
-        return
     assert (pointer, True) in [(problem.pointer, words in problem.message) for problem in problems], problems
 
 
