@@ -45,7 +45,7 @@ class Managed(RulesLayer[ManagedConfig]):
 
     def load_rules(self, limits: Limits) -> RuleSet:
         """The rule set, set up as the settings say; its problems were told when these were read."""
-        program = self.config.program(self.settings)
+        program = self.config.program()
         if program is None:
             raise RuntimeError("the rules were there a moment ago, and cannot be read now")
         return RuleSet(program, limits=limits)
