@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from bsguard.seclang.transforms import TRANSFORMS
+from bsguard.seclang.transforms_unwrap import may_be_wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -38,7 +39,7 @@ TRIGGERS: Final[Mapping[str, Callable[[bytes], object]]] = {
         "urldecodeuni": rb"[%+]",
         "utf8tounicode": rb"[\x80-\xff\0]",
     }.items()
-}
+} | {"unwrap": lambda text: may_be_wrapped(text) or None}
 #: Transformations that a newline within a value concerns.
 _SEES_NEWLINES: Final = frozenset({"cmdline", "compresswhitespace", "removewhitespace", "cssdecode", "jsdecode"})
 
