@@ -7,7 +7,6 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bsguard.seclang import Request
 from bsguard.seclang.transforms_escapes import url_decode
 from tests.seclang.crs import CRS, cases
 from tests.seclang.recorded import FOLDER
@@ -15,6 +14,8 @@ from tests.waf.corpus.places import get, post
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from bsguard.seclang import Request
 
 LIBINJECTION = FOLDER / "libinjection"
 #: Rule files of CRS about attacks, by the first three digits of their rules.

@@ -14,6 +14,7 @@ import json
 import random
 import re
 import tomllib
+import uuid
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -34,21 +35,45 @@ _SEED = 20260801
 LONG = ("code", "html_mail", "logs", "markdown")
 SHORT = ("addresses", "english_sql", "maths", "names", "paths", "prose", "searches", "tokens", "urls")
 #: The fields that are declared as free text, by the name that the rules see.
-FREE_TEXT = ("comment", "generation_prompt", "description", "json.comment", "json.generation_prompt", "json.description")
-_NOUNS = "lamp chair table cake bicycle garden river novel guitar kettle ticket ladder window kitten pillow lantern".split()
-_CITIES = ("Xi'an", "Paris", "L'Aquila", "New York", "Berlin", "São Paulo", "Land's End", "Tokyo", "Saint John's", "Lyon")
-_AGENTS = (
-    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36",
-    "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 Safari/605.1.15",
-    "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148",
-    "Mozilla/5.0 (X11; Ubuntu; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0",
-    "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
-    "Mozilla/5.0 (Linux; Android 14; Pixel 8 Build/AP1A.240405.002; wv) AppleWebKit/537.36 Chrome/125 Mobile Safari/537.36",
-    "curl/8.5.0", "python-requests/2.32.3", "okhttp/4.12.0", "Go-http-client/1.1", "PostmanRuntime/7.39.0", "axios/1.7.2",
-    "Dart/3.4 (dart:io)", "Mozilla/4.0 (compatible; MSIE 8.0; Windows NT 6.1; Trident/4.0; .NET CLR 2.0.50727; InfoPath.2)",
-    "Slackbot-LinkExpanding 1.0 (+https://api.slack.com/robots)", "Amazon CloudFront", "kube-probe/1.29", "Prometheus/2.52.0",
-    "MyApp/2.1 (Maren's iPhone; iOS 17.5; Scale/3.00)", "Replicate-Webhook/1.0", "node-fetch/1.0 (+https://github.com/bitinn/node-fetch)",
-)  # fmt: skip
+FREE_TEXT = (
+    "comment",
+    "generation_prompt",
+    "description",
+    "json.comment",
+    "json.generation_prompt",
+    "json.description",
+)
+_NOUNS = (
+    "lamp",
+    "chair",
+    "table",
+    "cake",
+    "bicycle",
+    "garden",
+    "river",
+    "novel",
+    "guitar",
+    "kettle",
+    "ticket",
+    "ladder",
+    "window",
+    "kitten",
+    "pillow",
+    "lantern",
+)
+_CITIES = (
+    "Xi'an",
+    "Paris",
+    "L'Aquila",
+    "New York",
+    "Berlin",
+    "São Paulo",
+    "Land's End",
+    "Tokyo",
+    "Saint John's",
+    "Lyon",
+)
+_AGENTS = tuple((FOLDER / "agents.txt").read_text(encoding="utf-8").splitlines())
 _LANGUAGES = ("en-GB,en;q=0.8", "de-DE,de;q=0.9,en;q=0.7", "fr", "*", "zh-CN,zh;q=0.9,en-US;q=0.8", "pt-BR,pt;q=0.9")
 
 
@@ -99,17 +124,31 @@ def _tokens(chance: random.Random) -> Iterator[str]:
         yield base64.b64encode(chance.randbytes(12 + number)).decode()
         yield chance.randbytes(20).hex()
         yield base64.b64encode(f"Hello {chance.choice(_NOUNS)}, it's number {number} & more".encode()).decode()
-        yield base64.b64encode(json.dumps({"cursor": number, "sort": ["-created", "id"], "q": "O'Neil"}).encode()).decode()
+        yield base64.b64encode(
+            json.dumps({"cursor": number, "sort": ["-created", "id"], "q": "O'Neil"}).encode()
+        ).decode()
         head = url_safe(b'{"alg":"HS256","typ":"JWT"}')
-        claims = {"sub": f"user|{number}", "name": "Maren O'Neil", "iat": 1709287200, "scope": "read write", "admin": False}
+        claims = {
+            "sub": f"user|{number}",
+            "name": "Maren O'Neil",
+            "iat": 1709287200,
+            "scope": "read write",
+            "admin": False,
+        }
         yield f"{head}.{url_safe(json.dumps(claims).encode())}.{url_safe(chance.randbytes(32))}"
-        yield f"{chance.randbytes(4).hex()}-{chance.randbytes(2).hex()}-4{chance.randbytes(1).hex()}0-8f00-{chance.randbytes(6).hex()}"
+        yield str(uuid.UUID(bytes=chance.randbytes(16), version=4))
         yield f"bsk_{chance.randbytes(8).hex()}_{chance.randbytes(32).hex()}"
         yield "data:image/png;base64," + base64.b64encode(b"\x89PNG\r\n\x1a\n" + chance.randbytes(60)).decode()
     secrets = "!\"#$%&'()*+,-./:;<=>?@[]^_{|}~abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
     for length in range(12, 36):
         yield "".join(chance.choice(secrets) for _ in range(length))
-    yield from ("#ff8800", "v1.2.3-rc.1+build.5", "2024-03-01T10:00:00+01:00", "GS1.1.1709287200.1.1.1709287300.0.0.0", "W/\"5d8c72a5edda8\"")
+    yield from (
+        "#ff8800",
+        "v1.2.3-rc.1+build.5",
+        "2024-03-01T10:00:00+01:00",
+        "GS1.1.1709287200.1.1.1709287300.0.0.0",
+        'W/"5d8c72a5edda8"',
+    )
 
 
 def _get(target: str, *headers: tuple[str, str]) -> tuple[bytes, bytes, tuple[tuple[bytes, bytes], ...], bytes]:
@@ -132,7 +171,11 @@ def _file_name(text: str) -> Any:
     line = "--" + BOUNDARY.decode()
     name = re.sub(r'[\r\n"]', "_", text)
     head = f'Content-Disposition: form-data; name="file"; filename="{name}"\r\nContent-Type: image/png'
-    return _post("/v1/uploads", f"multipart/form-data; boundary={BOUNDARY.decode()}", f"{line}\r\n{head}\r\n\r\n\x00\r\n{line}--\r\n".encode())
+    return _post(
+        "/v1/uploads",
+        f"multipart/form-data; boundary={BOUNDARY.decode()}",
+        f"{line}\r\n{head}\r\n\r\n\x00\r\n{line}--\r\n".encode(),
+    )
 
 
 def _json(field: str, text: str, chance: random.Random) -> Any:
@@ -143,7 +186,9 @@ def _json(field: str, text: str, chance: random.Random) -> Any:
 def _xml(text: str) -> Any:
     clean = re.sub(r"[\x00-\x08\x0b-\x1f]", "", text)
     escaped = clean.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
-    return _post("/v1/orders", "application/xml", f'<order><id n="{escaped}">7</id><name>{escaped}</name></order>'.encode())
+    return _post(
+        "/v1/orders", "application/xml", f'<order><id n="{escaped}">7</id><name>{escaped}</name></order>'.encode()
+    )
 
 
 #: Places for short texts, by name.
@@ -151,19 +196,29 @@ _PLACES: Mapping[str, Callable[[str, random.Random], Any]] = {
     "query": lambda text, _: _get("/v1/search?" + urlencode({"page": 1, "q": text, "sort": "asc"})),
     "query, few escapes": lambda text, _: _get("/v1/search?q=" + quote(text, safe="!$'()*,:;@/?-._~") + "&page=1"),
     "path": lambda text, _: _get("/v1/tags/" + quote(text, safe="!$'()*,:;@-._~")),
-    "referer": lambda text, _: _get("/v1/items", ("Referer", "https://www.example.com/search?" + urlencode({"q": text}))),
-    "cookie": lambda text, _: _get("/v1/items", ("Cookie", f"_ga=GA1.1.12.34; last={quote(text, safe='')}; theme=dark")),
+    "referer": lambda text, _: _get(
+        "/v1/items", ("Referer", "https://www.example.com/search?" + urlencode({"q": text}))
+    ),
+    "cookie": lambda text, _: _get(
+        "/v1/items", ("Cookie", f"_ga=GA1.1.12.34; last={quote(text, safe='')}; theme=dark")
+    ),
     "header": lambda text, _: _get("/v1/items", ("X-Title", text)),
-    "form": lambda text, _: _post("/v1/profile", "application/x-www-form-urlencoded", urlencode({"id": 5, "name": text}).encode()),
+    "form": lambda text, _: _post(
+        "/v1/profile", "application/x-www-form-urlencoded", urlencode({"id": 5, "name": text}).encode()
+    ),
     "multipart field": lambda text, _: _multipart("title", text),
     "JSON value": lambda text, chance: _json("name", text, chance),
     "XML": lambda text, _: _xml(text),
 }
 #: Fields for free text.
 _FREE: Mapping[str, Callable[[str, random.Random], Any]] = {
-    "free text in a form": lambda text, _: _post("/v1/comments", "application/x-www-form-urlencoded", urlencode({"comment": text}).encode()),
+    "free text in a form": lambda text, _: _post(
+        "/v1/comments", "application/x-www-form-urlencoded", urlencode({"comment": text}).encode()
+    ),
     "free text in multipart": lambda text, _: _multipart("description", text),
-    "free text in JSON": lambda text, chance: _json(chance.choice(("comment", "generation_prompt", "description")), text, chance),
+    "free text in JSON": lambda text, chance: _json(
+        chance.choice(("comment", "generation_prompt", "description")), text, chance
+    ),
     "free text in a query": lambda text, _: _get("/v1/preview?" + urlencode({"comment": text})),
 }
 

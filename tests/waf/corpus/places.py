@@ -79,7 +79,9 @@ def _agent(value: bytes, _: Encoding) -> Request | None:
 
 
 def _cookie(value: bytes, encoding: Encoding) -> Request:
-    return get(b"/v1/items", (b"Cookie", b"theme=dark; last=" + escaped(value, encoding, "!$'()*:@-._~/") + b"; lang=en"))
+    return get(
+        b"/v1/items", (b"Cookie", b"theme=dark; last=" + escaped(value, encoding, "!$'()*:@-._~/") + b"; lang=en")
+    )
 
 
 def _form(value: bytes, encoding: Encoding) -> Request:

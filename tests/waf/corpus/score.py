@@ -1,6 +1,6 @@
 """How a judge fares on the corpora: misses and false alarms by class. Run it to see those of the rules as they are.
 
-    python -m tests.waf.corpus.score [--held-out] [--kind sql] [--benign] [--every 7] [--show 40]
+python -m tests.waf.corpus.score [--held-out] [--kind sql] [--benign] [--every 7] [--show 40]
 """
 
 from __future__ import annotations
