@@ -16,11 +16,13 @@ from bsguard.cli.check import check
 from bsguard.cli.contract import contract
 from bsguard.cli.events import events
 from bsguard.cli.source import ConfigFile
+from bsguard.cli.waf import waf
 
 _COMMANDS: dict[str, click.Command] = {
     "check": check,
     "events": events,
     "bans": bans,
+    "waf": waf,
     "contract": contract,
     "billing": billing,
 }

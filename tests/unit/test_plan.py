@@ -99,7 +99,7 @@ PROVOKED: dict[str, tuple[Callable[[Path], object], str, str, str]] = {
         planned(LAYERS=["x"]),
         "bsguard.E002",
         "BSGUARD_LAYERS",
-        "there are: protocol, limiter, contract, tenant",
+        "there are: protocol, waf, limiter, contract, tenant",
     ),
     "an inspection limit over the hard maximum": (
         planned(INSPECT_BYTES_MAX=4096, BODY_BYTES_MAX=2048),
@@ -257,11 +257,13 @@ def test_settings_from_the_environment_arrive_as_text(
 
 
 def test_layers_are_used_in_standard_order_however_they_are_listed() -> None:
-    assert tuple(LAYERS) == ("protocol", "limiter", "contract", "tenant")
+    assert tuple(LAYERS) == ("protocol", "waf", "limiter", "contract", "tenant")
     assert read_plan({"CONTRACT_DOCUMENTS": ["api.yaml"]}).used == tuple(LAYERS)
-    assert read_plan({}).used == ("protocol", "limiter", "tenant"), "a contract without documents has nothing to do"
+    assert read_plan({}).used == ("protocol", "waf", "limiter", "tenant"), (
+        "a contract without documents has nothing to do"
+    )
     assert read_plan({"LAYERS": ["tenant"]}).used == ("tenant",)
-    assert [layer_class(name).name for name in LAYERS] == ["protocol", "limiter", "contract", "tenant"]
+    assert [layer_class(name).name for name in LAYERS] == ["protocol", "waf", "limiter", "contract", "tenant"]
 
 
 def test_a_plan_that_was_read_is_used_as_it_is(tmp_path: Path) -> None:
@@ -298,7 +300,7 @@ def test_monitor_mode_is_said_at_start(caplog: pytest.LogCaptureFixture, tmp_pat
         guard(App(), {**config, "MODE": mode})
 
     assert [record.getMessage().partition(":")[0] for record in caplog.records] == [
-        "bsguard monitors in protocol, limiter, tenant"
+        "bsguard monitors in protocol, waf, limiter, tenant"
     ]
 
 
