@@ -159,8 +159,8 @@ class Values:
             return True
         return any(string in text for string in trigger[1]) or (name in _NORMALISE and b"." in self.values)
 
-    def along(self, chain: tuple[str, ...]) -> Iterator[Values]:
-        """What the values become on their way through a chain, at every turn, but for the case of letters.
+    def along(self, chain: tuple[str, ...]) -> Iterator[tuple[Values, bool]]:
+        """What the values become on their way through a chain, but for the case of letters, and whether it ends there.
 
         Base64 is decoded where a value happens to be some, so what is decoded goes on by itself, and so do all the
         values as they were. What values become for certain is among what they are said to become.
@@ -180,7 +180,9 @@ class Values:
                 reached = reached.after(name)
                 if not reached.values:
                     break
-                yield reached
+                yield reached, False
+            else:
+                yield reached, True
 
     def after(self, name: str) -> Values:
         """The values after one transformation; of those in ``_BRANCHES``, only what is new."""
