@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bsguard.core.stack import stack as stack
     from bsguard.extension import BSGuard as BSGuard
     from bsguard.limiter import Limiter as Limiter
+    from bsguard.managed import Managed as Managed
     from bsguard.protocol import Protocol as Protocol
     from bsguard.standard import guard as guard
     from bsguard.tenant import Tenant as Tenant
@@ -27,6 +28,7 @@ _HOMES = {
     "BsguardError": "bsguard.core.errors",
     "ConfigError": "bsguard.core.errors",
     "Limiter": "bsguard.limiter",
+    "Managed": "bsguard.managed",
     "Contract": "bsguard.contract",
     "Protocol": "bsguard.protocol",
     "Tenant": "bsguard.tenant",

@@ -44,6 +44,7 @@ LAYERS: Final[dict[str, str]] = {
     "protocol": "bsguard.protocol:Protocol",
     "waf": "bsguard.waf:Waf",
     "limiter": "bsguard.limiter:Limiter",
+    "managed": "bsguard.managed:Managed",
     "contract": "bsguard.contract:Contract",
     "tenant": "bsguard.tenant:Tenant",
 }
@@ -118,7 +119,7 @@ def read_plan(values: Mapping[str, object], *, prefix: str = "") -> Plan:
     events = configs.pop("events")
     problems += _contradictions(settings, prefix)
     problems += _idle_rule_modes(settings, configs, prefix)
-    problems += _idle_exceptions(settings, configs, prefix)
+    problems += exception_problems(settings, configs, prefix)
     for group, config in configs.items():
         problems += config.problems(settings, f"{prefix}{group.upper()}_")
     if problems:
@@ -222,14 +223,14 @@ def _idle_rule_modes(settings: Settings, layers: Mapping[str, LayerConfig], pref
     return problems
 
 
-def _idle_exceptions(settings: Settings, layers: Mapping[str, LayerConfig], prefix: str) -> list[Problem]:
-    """Exceptions to rules that nobody has, which would except nothing."""
+def exception_problems(settings: Settings, layers: Mapping[str, LayerConfig], prefix: str) -> list[Problem]:
+    """Exceptions to rules that nobody has, and of parameters where no rule looks at any: they would except nothing."""
     rules = [*CORE_RULES, *(rule for name in LAYERS for rule in layer_class(name).rules)]
-    rules += [rule for config in layers.values() for rule in config.rule_ids]
+    rules += [rule for config in layers.values() for rule in config.rule_ids(settings)]
     problems: list[Problem] = []
     for exemption in settings.exceptions:
         if exemption.rule and not fnmatch.filter(rules, exemption.rule):
-            close = nearest(exemption.rule, rules)
+            close = nearest(exemption.rule, [rule for rule in rules if not rule.endswith("*")])
             remedy = f"did you mean {close}?" if close else "see docs/reference/rules.md"
             problems.append(Problem(WRONG_VALUE, f"{prefix}EXCEPTIONS", f"names a rule that does not exist; {remedy}"))
         layer = exemption.rule.partition(".")[0]

@@ -20,6 +20,7 @@ from bsguard.core.config import info_of, settings_of
 from bsguard.core.events import EVENTS, Event
 from bsguard.core.rules import RULES as CORE_RULES
 from bsguard.core.settings import Settings
+from bsguard.managed.rules import RULES as MANAGED_RULES
 from bsguard.observe.config import EventsConfig
 from bsguard.protocol.rules import RULES as PROTOCOL_RULES
 from bsguard.standard import LAYERS, layer_class
@@ -32,7 +33,13 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).resolve().parent / "reference"
 
-_LAYER_RULES = {"protocol": PROTOCOL_RULES, "waf": Waf.rules, "contract": CONTRACT_RULES, "tenant": TENANT_RULES}
+_LAYER_RULES = {
+    "protocol": PROTOCOL_RULES,
+    "waf": Waf.rules,
+    "managed": MANAGED_RULES,
+    "contract": CONTRACT_RULES,
+    "tenant": TENANT_RULES,
+}
 _NOTICE = "<!-- Written by docs/generate.py from the code; change it there. -->\n"
 
 

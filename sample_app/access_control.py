@@ -11,12 +11,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from bsguard import identify
-from sample_app.api_keys import ApiKey, split_token
+from sample_app.api_keys import ApiKey, Scope, split_token
 from sample_app.errors import ApiError, ErrorCode
 
 if TYPE_CHECKING:
-    from sample_app.api_keys import ApiKeyStore, Scope
+    from werkzeug.wrappers import Request
+
+    from sample_app.api_keys import ApiKeyStore
     from sample_app.clock import Clock
+    from sample_app.signing import Signing
 
 _REALM: Final = 'Bearer realm="control-plane"'
 
@@ -36,6 +39,7 @@ class AccessControl:
     keys: ApiKeyStore
     clock: Clock
     cron_secret: str
+    signing: Signing
 
     def require_scope(self, authorization: str | None, scope: Scope) -> Principal:
         """The principal of a request with this Authorization header.
@@ -51,6 +55,25 @@ class AccessControl:
             challenge = f'{_REALM}, error="insufficient_scope", scope="{scope}"'
             raise ApiError(ErrorCode.MISSING_SCOPE, headers={"WWW-Authenticate": challenge})
         return Principal(key.account_id, key.key_id)
+
+    def require_playground(self, request: Request) -> Principal:
+        """The principal of a request to the playground: by a playground key, or by a dashboard session.
+
+        A session alone proves nothing: browsers send cookies with requests that other sites make. The token is what
+        such a site cannot know.
+
+        Raises:
+            ApiError: 401 if neither is there and works, 403 if the key is for something else.
+        """
+        authorization = request.headers.get("Authorization")
+        if authorization:
+            return self.require_scope(authorization, Scope.PLAYGROUND)
+        cookie, token = request.cookies.get("dashboard_session", ""), request.headers.get("X-CSRF-Token", "")
+        account_id = self.signing.account(cookie, token)
+        if account_id is None:
+            raise ApiError(ErrorCode.INVALID_PLAYGROUND_ACCESS, headers={"WWW-Authenticate": _REALM})
+        identify(account_id)
+        return Principal(account_id, f"session:{account_id}")
 
     def require_cron_secret(self, presented: str | None) -> None:
         """Let a scheduler's call pass.

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import insert, select, update
 
-from sample_app.database import api_keys
+from sample_app.clock import SECOND_MS
+from sample_app.tables import api_keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,6 +41,12 @@ class Scope(StrEnum):
     GENERATE = "generate"
     BILLING = "billing"
     BILLING_READ = "billing:read"
+    PLAYGROUND = "playground"
+
+
+# What a key of the API can have. The playground has keys of its own, which live for minutes.
+API_SCOPES: Final = tuple(scope for scope in Scope if scope is not Scope.PLAYGROUND)
+PLAYGROUND_KEY_MS: Final = 15 * 60 * SECOND_MS
 
 
 @dataclass(frozen=True, slots=True)

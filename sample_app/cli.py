@@ -1,6 +1,7 @@
 """``flask --app sample_app control-plane …``: what an operator does besides serving.
 
-Keys are made here and not over HTTP, so that no key can make another one.
+Keys are made here and not over HTTP, so that no key can make another one. What has to do with generations is in
+``cli_operations``.
 """
 
 from __future__ import annotations
@@ -11,7 +12,17 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from flask.cli import AppGroup
 
-from sample_app.api_keys import ACCOUNT_ID, KEY_ID, LABEL_LENGTH_MAX, ApiKey, IssuedKey, Scope
+from sample_app import cli_operations
+from sample_app.api_keys import (
+    ACCOUNT_ID,
+    API_SCOPES,
+    KEY_ID,
+    LABEL_LENGTH_MAX,
+    PLAYGROUND_KEY_MS,
+    ApiKey,
+    IssuedKey,
+    Scope,
+)
 from sample_app.clock import DAY_MS, SECOND_MS, rfc3339
 from sample_app.demo import seed_demo
 from sample_app.services import control_plane
@@ -27,6 +38,8 @@ OVERLAP_SECONDS_MAX: Final = 7 * 24 * 60 * 60
 group = AppGroup("control-plane", help="Manage the sample control plane.")
 keys = AppGroup("keys", help="Make, list, revoke and rotate API keys.")
 group.add_command(keys)
+for command in cli_operations.COMMANDS:
+    group.add_command(command)
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 
@@ -53,7 +66,7 @@ _key_id = _matching(KEY_ID)
     "scopes",
     required=True,
     multiple=True,
-    type=click.Choice([scope.value for scope in Scope]),
+    type=click.Choice([scope.value for scope in API_SCOPES]),
     help="What the key may do; give it once for each.",
 )
 @click.option("--label", default="", help="A note for people.")
@@ -116,6 +129,30 @@ def rotate(key_id: str, overlap_seconds: int, as_json: bool) -> None:
     if issued is None:
         raise click.ClickException("There is no working key with this id.")
     _show_issued(issued, as_json=as_json)
+
+
+@keys.command("playground")
+@click.option("--account", required=True, callback=_account, help="The account that the key acts for.")
+@_as_json
+def playground(account: str, as_json: bool) -> None:
+    """Make a key that opens the playground for a quarter of an hour, and nothing else."""
+    parts = control_plane()
+    expires_at = parts.clock() + PLAYGROUND_KEY_MS
+    issued = parts.keys.create(account, [Scope.PLAYGROUND], label="playground", expires_at=expires_at)
+    _show_issued(issued, as_json=as_json)
+
+
+@keys.command("session")
+@click.option("--account", required=True, callback=_account, help="The account that has signed in.")
+@_as_json
+def session(account: str, as_json: bool) -> None:
+    """Make a dashboard session: what a dashboard does when it has signed somebody in."""
+    made = control_plane().signing.session(account)
+    if as_json:
+        click.echo(json.dumps({"dashboard_session": made.cookie, "X-CSRF-Token": made.token}))
+        return
+    click.echo(f"Cookie:       dashboard_session={made.cookie}")
+    click.echo(f"X-CSRF-Token: {made.token}")
 
 
 @group.command("seed-demo")

@@ -23,5 +23,9 @@ def system_clock() -> int:
 
 def rfc3339(moment_ms: int) -> str:
     """*moment_ms* as the contract shows moments: ``2026-04-19T12:00:00.000Z``."""
-    moment = _EPOCH + timedelta(milliseconds=moment_ms)
+    return rfc3339_of(_EPOCH + timedelta(milliseconds=moment_ms))
+
+
+def rfc3339_of(moment: datetime) -> str:
+    """The same for a moment that somebody else keeps as a ``datetime`` in UTC."""
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -19,21 +19,60 @@ from flask import Config
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from sample_app import edge_settings
+from sample_app.clock import SECOND_MS
+from sample_app.failure_handling import Timing
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+
+    from sample_app.edge_settings import EdgeSettings
 
 REGION_HOSTS: Final = ("api.us.babysea.ai", "api.eu.babysea.ai", "api.jp.babysea.ai")
 
 CONTRACT: Final = Path(__file__).resolve().parent.parent / "openapi" / "control-plane.yaml"
 
 DEFAULTS: Final[Mapping[str, object]] = {
-    # SQLAlchemy URL of an SQLite file; empty means control-plane.sqlite3 in the app's instance folder.
+    # SQLAlchemy URL of an SQLite file or a PostgreSQL database, which several machines can share; {region} in it stands
+    # for BSGUARD_REGION. Empty means control-plane.sqlite3 in the app's instance folder.
     "CONTROL_PLANE_DATABASE_URL": "",
     # Hosts that serve the API besides the three regions': a comma-separated text or a list, without ports. The
     # default makes a local run work; a public deployment sets it to its own names or to nothing.
     "CONTROL_PLANE_API_HOSTS": ("localhost", "127.0.0.1"),
     # Shared with the scheduler. Empty means that no cron call is accepted.
     "CONTROL_PLANE_CRON_SECRET": "",
+    # Signs file addresses and dashboard sessions. Empty means one that the database keeps.
+    "CONTROL_PLANE_SECRET_KEY": "",
+    # Where providers reach this service, as https://host. Empty means that they do not: then they are only asked.
+    "CONTROL_PLANE_PUBLIC_URL": "",
+    # Threads of a worker that call providers. 0 means in the request, which is for tests.
+    "CONTROL_PLANE_RUNNER_THREADS": 4,
+    # Seconds between two sweeps of a worker. 0 means never: then a scheduler must call the cron operation.
+    "CONTROL_PLANE_SWEEP_SECONDS": 2,
+    # Seconds that an event stream lasts. Below gunicorn's graceful_timeout, so that a restart cuts none off.
+    "CONTROL_PLANE_STREAM_SECONDS": 20,
+    # Unfinished generations that an account may have.
+    "CONTROL_PLANE_UNFINISHED_MAX": 20,
+    # Seconds that somebody works on a generation before others may, and that a call whose caller died may be under way.
+    "CONTROL_PLANE_LEASE_SECONDS": 60,
+    # Seconds before a provider is asked for the first time; later it is twice as long each time.
+    "CONTROL_PLANE_POLL_SECONDS": 2,
+    # Seconds after which an attempt that nobody has heard of needs reconciling, and for how long that is tried.
+    "CONTROL_PLANE_ATTEMPT_SECONDS": 900,
+    "CONTROL_PLANE_RECONCILE_SECONDS": 86_400,
+    **edge_settings.DEFAULTS,
+}
+
+# The least and the most that a number may be.
+_BOUNDS: Final[Mapping[str, tuple[float, float]]] = {
+    "CONTROL_PLANE_RUNNER_THREADS": (0, 64),
+    "CONTROL_PLANE_SWEEP_SECONDS": (0, 3_600),
+    "CONTROL_PLANE_STREAM_SECONDS": (0, 3_600),
+    "CONTROL_PLANE_UNFINISHED_MAX": (1, 100_000),
+    "CONTROL_PLANE_LEASE_SECONDS": (0.1, 3_600),
+    "CONTROL_PLANE_POLL_SECONDS": (0.01, 3_600),
+    "CONTROL_PLANE_ATTEMPT_SECONDS": (0.1, 86_400),
+    "CONTROL_PLANE_RECONCILE_SECONDS": (0.1, 30 * 86_400),
 }
 
 # Read by gunicorn.conf.py before there is an app; known here so that they do not count as misspelt.
@@ -62,8 +101,12 @@ LIMITS: Final[tuple[Mapping[str, object], ...]] = (
 BODY_BYTES_MAX: Final = 16 * 1024 * 1024
 
 # A secret that can be guessed guards nothing; 32 characters of hex are 128 bits.
-CRON_SECRET_LENGTH_MIN: Final = 32
+SECRET_LENGTH_MIN: Final = 32
 
+_REGION: Final = re.compile(r"[a-z0-9-]{0,32}", re.ASCII)
+
+_DRIVERS: Final = ("sqlite", "postgresql+psycopg")
+_PUBLIC_URL: Final = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-fA-F:.]{2,45}\](:[0-9]{1,5})?")
 _HOST: Final = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?|\[[0-9a-f:.]{2,45}\]")
 
 
@@ -84,6 +127,14 @@ class Settings:
     api_hosts: tuple[str, ...]
     cron_secret: str
     region: str
+    secret_key: str
+    public_url: str
+    runner_threads: int
+    sweep_seconds: float
+    stream_seconds: float
+    unfinished_max: int
+    timing: Timing
+    edges: EdgeSettings
 
 
 def configure(config: Config, given: Mapping[str, object] | None, instance_path: str) -> Settings:
@@ -103,14 +154,27 @@ def configure(config: Config, given: Mapping[str, object] | None, instance_path:
     config.update(given or {})
 
     _check_names(config, problems)
+    region = _region(config.get("BSGUARD_REGION") or "", problems)
+    numbers = {name: _number(name, config[name], problems) for name in _BOUNDS}
     settings = Settings(
-        database_url=_database_url(config["CONTROL_PLANE_DATABASE_URL"], instance_path, problems),
-        api_hosts=_api_hosts(config["CONTROL_PLANE_API_HOSTS"], problems),
-        cron_secret=_cron_secret(config["CONTROL_PLANE_CRON_SECRET"], problems),
-        region=str(config.get("BSGUARD_REGION") or ""),
+        database_url=_database_url(config["CONTROL_PLANE_DATABASE_URL"], instance_path, region, problems),
+        api_hosts=_api_hosts(config["CONTROL_PLANE_API_HOSTS"], region, problems),
+        cron_secret=_secret("CONTROL_PLANE_CRON_SECRET", config, problems),
+        region=region,
+        secret_key=_secret("CONTROL_PLANE_SECRET_KEY", config, problems),
+        public_url=_public_url(config["CONTROL_PLANE_PUBLIC_URL"], problems),
+        runner_threads=int(numbers["CONTROL_PLANE_RUNNER_THREADS"]),
+        sweep_seconds=numbers["CONTROL_PLANE_SWEEP_SECONDS"],
+        stream_seconds=numbers["CONTROL_PLANE_STREAM_SECONDS"],
+        unfinished_max=int(numbers["CONTROL_PLANE_UNFINISHED_MAX"]),
+        timing=_timing(numbers),
+        edges=edge_settings.read(config, instance_path, problems),
     )
     if problems:
         raise SettingsError(problems)
+    store = config.get("BSGUARD_STORE")
+    if isinstance(store, str):
+        config["BSGUARD_STORE"] = store.replace("{region}", region)
     # Plan limits are counted beside what the guard keeps, so that they hold across workers.
     state = Path(config.get("BSGUARD_STATE_DIR") or Path(instance_path) / "bsguard").absolute()
     config.setdefault("RATELIMIT_STORAGE_URI", f"bsguard+local://{quote(str(state))}")
@@ -126,6 +190,9 @@ def _guard_defaults() -> dict[str, object]:
         "BSGUARD_BODY_BYTES_MAX": BODY_BYTES_MAX,
         # An upload is the file itself; everything else that is posted is JSON.
         "BSGUARD_PROTOCOL_CONTENT_TYPES": {"/v1/files": list(UPLOAD_MEDIA_TYPES)},
+        "BSGUARD_FILE_PATHS": ["/v1/files"],
+        # The Core Rule Set, once it is installed and BSGUARD_MANAGED_CRS is true, must know uploads as well.
+        "BSGUARD_MANAGED_ALLOWED_CONTENT_TYPES": ["application/json", *UPLOAD_MEDIA_TYPES],
         # A guessed cron secret is a guessed credential.
         "BSGUARD_LIMITER_CREDENTIAL_HEADERS": ["Authorization", "X-Cron-Secret"],
         "BSGUARD_LIMITER_RULES": list(LIMITS),
@@ -168,23 +235,72 @@ def _check_names(config: Config, problems: list[str]) -> None:
         problems.append(f"{name} is not a setting.{hint}")
 
 
-def _database_url(value: object, instance_path: str, problems: list[str]) -> str:
-    if value == "":
-        return f"sqlite:///{Path(instance_path) / 'control-plane.sqlite3'}"
-    # The value may hold a password, so no problem repeats it.
+def _region(value: object, problems: list[str]) -> str:
+    if not isinstance(value, str) or not _REGION.fullmatch(value):
+        problems.append("BSGUARD_REGION must be a short lower-case name such as us.")
+        return ""
+    return value
+
+
+def _number(name: str, value: object, problems: list[str]) -> float:
+    """A number from Python or, as text, from the environment."""
+    least, most = _BOUNDS[name]
     try:
-        url = make_url(str(value))
+        number = float(value) if isinstance(value, (int, float, str)) and not isinstance(value, bool) else None
+    except ValueError:
+        number = None
+    whole = isinstance(DEFAULTS[name], int) and name.endswith(("_THREADS", "_MAX"))
+    if number is None or not least <= number <= most or (whole and not number.is_integer()):
+        kind = "a whole number" if whole else "a number"
+        problems.append(f"{name} must be {kind} from {least} to {most}.")
+        return least
+    return number
+
+
+def _timing(numbers: Mapping[str, float]) -> Timing:
+    def milliseconds(name: str) -> int:
+        return int(numbers[name] * SECOND_MS)
+
+    usual = Timing()
+    lease, poll = milliseconds("CONTROL_PLANE_LEASE_SECONDS"), milliseconds("CONTROL_PLANE_POLL_SECONDS")
+    return Timing(
+        lease=lease,
+        submit=lease,
+        poll_first=poll,
+        poll_max=max(poll, usual.poll_max),
+        attempt=milliseconds("CONTROL_PLANE_ATTEMPT_SECONDS"),
+        reconcile=milliseconds("CONTROL_PLANE_RECONCILE_SECONDS"),
+        reconcile_poll=min(usual.reconcile_poll, milliseconds("CONTROL_PLANE_RECONCILE_SECONDS")),
+    )
+
+
+def _public_url(value: object, problems: list[str]) -> str:
+    text = str(value).rstrip("/")
+    if text and not _PUBLIC_URL.fullmatch(text):
+        problems.append("CONTROL_PLANE_PUBLIC_URL must be a scheme and a host such as https://api.example.com.")
+        return ""
+    return text
+
+
+def _database_url(value: object, instance_path: str, region: str, problems: list[str]) -> str:
+    if value == "":
+        name = f"control-plane-{region}.sqlite3" if region else "control-plane.sqlite3"
+        return f"sqlite:///{Path(instance_path) / name}"
+    # The value may hold a password, so no problem repeats it.
+    text = str(value).replace("{region}", region)
+    try:
+        url = make_url(text)
     except ArgumentError:
         problems.append("CONTROL_PLANE_DATABASE_URL is not a database URL such as sqlite:////var/lib/app/data.sqlite3.")
         return ""
-    if url.get_backend_name() != "sqlite":
-        problems.append("CONTROL_PLANE_DATABASE_URL must be an SQLite URL.")
-    elif url.database in (None, "", ":memory:"):
+    if url.drivername not in _DRIVERS:
+        problems.append(f"CONTROL_PLANE_DATABASE_URL must begin with one of {', '.join(_DRIVERS)}.")
+    elif url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
         problems.append("CONTROL_PLANE_DATABASE_URL must name a file: every worker opens the same database.")
-    return str(value)
+    return text
 
 
-def _api_hosts(value: object, problems: list[str]) -> tuple[str, ...]:
+def _api_hosts(value: object, region: str, problems: list[str]) -> tuple[str, ...]:
     if isinstance(value, str):
         names = [name.strip() for name in value.split(",") if name.strip()]
     elif isinstance(value, (list, tuple)) and all(isinstance(name, str) for name in value):
@@ -195,15 +311,16 @@ def _api_hosts(value: object, problems: list[str]) -> tuple[str, ...]:
     for name in names:
         if not _HOST.fullmatch(name):
             problems.append(f"CONTROL_PLANE_API_HOSTS has {name!r}, which is not a lower-case host name without port.")
-    return tuple(dict.fromkeys((*REGION_HOSTS, *names)))
+    # A machine of one region serves that region's host; one that is of none, as on a developer's desk, serves all.
+    own = [host for host in REGION_HOSTS if not region or host.split(".")[1] == region]
+    return tuple(dict.fromkeys((*own, *names)))
 
 
-def _cron_secret(value: object, problems: list[str]) -> str:
+def _secret(name: str, config: Mapping[str, object], problems: list[str]) -> str:
+    value = config[name]
     if not isinstance(value, str):
-        problems.append("CONTROL_PLANE_CRON_SECRET must be text.")
+        problems.append(f"{name} must be text.")
         return ""
-    if value and (len(value) < CRON_SECRET_LENGTH_MIN or not value.isascii() or not value.isprintable()):
-        problems.append(
-            f"CONTROL_PLANE_CRON_SECRET must be at least {CRON_SECRET_LENGTH_MIN} printable ASCII characters."
-        )
+    if value and (len(value) < SECRET_LENGTH_MIN or not value.isascii() or not value.isprintable()):
+        problems.append(f"{name} must be at least {SECRET_LENGTH_MIN} printable ASCII characters.")
     return value

@@ -1,4 +1,4 @@
-"""A demo account to try requests with: one key, and a few generations in different states.
+"""A demo account to try requests with: credits, one key, and a few generations in different states.
 
 Running it again adds nothing twice. It makes a new key each time and revokes the one before, since a stored key's
 secret cannot be shown again.
@@ -6,24 +6,34 @@ secret cannot be shown again.
 
 from __future__ import annotations
 
+import secrets
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from bsguard import testing
-from sample_app.api_keys import Scope
+from sample_app import event_system, files, generations
+from sample_app.api_keys import API_SCOPES
+from sample_app.artifact_pipeline import Winner
 from sample_app.catalogue import MediaKind
 from sample_app.clock import DAY_MS, SECOND_MS
 from sample_app.generations import Generation, Status
+from sample_app.simulated import media
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from sqlalchemy import Connection
+
     from sample_app.api_keys import IssuedKey
+    from sample_app.artifact_pipeline import Stored
     from sample_app.services import ControlPlane
 
 ACCOUNT_ID: Final = "demo"
 LABEL: Final = "demo"
+
+# Enough for everything that the tour does.
+CREDITS: Final = 10_000
 
 # A demo key can do everything, so it does not outlive the day it was made for.
 KEY_LIFETIME_MS: Final = DAY_MS
@@ -40,6 +50,7 @@ class _Sample:
     provider: str | None
     request: Mapping[str, object]
     outputs: int = 0
+    output_format: str = "png"
     failure: tuple[str, str] | None = None
 
 
@@ -66,6 +77,7 @@ _SAMPLES: Final = (
             "generation_generate_audio": True,
         },
         outputs=1,
+        output_format="mp4",
     ),
     _Sample(
         MediaKind.IMAGE,
@@ -96,21 +108,50 @@ _SAMPLES: Final = (
 
 
 def seed_demo(parts: ControlPlane) -> IssuedKey:
-    """Make sure that the demo account has its generations, and give it a new key in place of the one before.
+    """Make sure that the demo account has credits and generations, and give it a new key in place of the one before.
 
     What the guard has counted so far is forgotten, so that a demo can be given twice in a minute.
     """
     testing.reset()
     now = parts.clock()
+    with parts.database.writing() as connection:
+        parts.credits.topup(connection, ACCOUNT_ID, CREDITS, LABEL)
     for number, sample in enumerate(_SAMPLES, start=1):
-        parts.generations.add(_generation(number, sample, now))
-    return parts.keys.replace_labelled(ACCOUNT_ID, Scope, label=LABEL, expires_at=now + KEY_LIFETIME_MS)
+        made = _generation(number, sample, now)
+        if parts.generations.find(ACCOUNT_ID, made.generation_id) is None:
+            stored = tuple(_store(parts, made, sample, index) for index in range(sample.outputs))
+            with parts.database.writing() as connection:
+                _add(connection, parts, made, stored)
+    return parts.keys.replace_labelled(ACCOUNT_ID, API_SCOPES, label=LABEL, expires_at=now + KEY_LIFETIME_MS)
+
+
+def _store(parts: ControlPlane, generation: Generation, sample: _Sample, index: int) -> Stored:
+    name = f"{generation.generation_id}/{index}"
+    made = media.make(sample.output_format, name)
+    # A name that nobody has used: whoever was interrupted while seeding begins again.
+    key = f"{ACCOUNT_ID}/{generation.generation_id}/demo-{secrets.token_hex(8)}/{index}.{sample.output_format}"
+    return parts.artifacts.put(key, [made], f"{sample.kind}/{sample.output_format}", len(made))
+
+
+def _add(connection: Connection, parts: ControlPlane, generation: Generation, stored: tuple[Stored, ...]) -> None:
+    """Add a generation with its files and its hold, settled as its state says; nobody works on the unfinished one."""
+    if not generations.add(connection, generation, due_at=None):
+        return
+    files.add_outputs(connection, generation, Winner(1, stored), generation.updated_at)
+    event_system.record(connection, generation)
+    parts.credits.reserve(connection, generation)
+    if generation.status is Status.SUCCEEDED:
+        parts.credits.charge(connection, generation)
+    elif generation.status.final:
+        parts.credits.release(connection, generation)
 
 
 def _generation(number: int, sample: _Sample, now: int) -> Generation:
     created = now - number * _MINUTE_MS
+    # The same on every run, so that the second run finds what the first one added.
+    generation_id = f"gen_{uuid.uuid5(uuid.NAMESPACE_URL, f'https://api.us.babysea.ai/demo/generation/{number}').hex}"
     return Generation(
-        generation_id=f"gen_{_fixed_id(f'generation/{number}')}",
+        generation_id=generation_id,
         account_id=ACCOUNT_ID,
         kind=sample.kind,
         model=sample.model,
@@ -120,13 +161,8 @@ def _generation(number: int, sample: _Sample, now: int) -> Generation:
         request=sample.request,
         credits=sample.credits,
         provider=sample.provider,
-        outputs=tuple(f"file_{_fixed_id(f'generation/{number}/{output}')}" for output in range(sample.outputs)),
+        outputs=files.output_ids(generation_id, 1, sample.outputs),
         failure=sample.failure,
         created_at=created,
         updated_at=created + 30 * SECOND_MS,
     )
-
-
-def _fixed_id(name: str) -> str:
-    # The same on every run, so that the second run finds what the first one added.
-    return uuid.uuid5(uuid.NAMESPACE_URL, f"https://api.us.babysea.ai/demo/{name}").hex

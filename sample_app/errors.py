@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 class ErrorCode(Enum):
     """One row: code, HTTP status, type, default message, and when it happens.
 
-    20xx is access control, 21xx the shape of requests, 22xx the catalogue and generations, 29xx the service itself.
+    20xx is access control, 21xx the shape of requests, 22xx the catalogue and generations, 23xx periodic jobs,
+    29xx the service itself.
     """
 
     MISSING_KEY = ("BSE2001", 401, "unauthorized", "An API key is needed.", "No API key was sent.")
@@ -42,6 +43,27 @@ class ErrorCode(Enum):
         "unauthorized",
         "The cron secret is not valid.",
         "The cron secret is missing or wrong, or the operator has set none.",
+    )
+    INVALID_WEBHOOK = (
+        "BSE2007",
+        401,
+        "unauthorized",
+        "The report is not signed by the provider, or is not of now.",
+        "A provider's report has no valid signature, or is too old.",
+    )
+    INVALID_PLAYGROUND_ACCESS = (
+        "BSE2008",
+        401,
+        "unauthorized",
+        "A playground key, or a dashboard session with its anti-forgery token, is needed.",
+        "Neither a working playground key nor a dashboard session with its token was sent.",
+    )
+    INVALID_SIGNATURE = (
+        "BSE2009",
+        401,
+        "unauthorized",
+        "The signature of this address is not valid, or its time is over.",
+        "A file's address has a wrong signature, or was used after its time.",
     )
     BAD_REQUEST = (
         "BSE2100",
@@ -100,6 +122,27 @@ class ErrorCode(Enum):
         "The cursor is not one that was handed out here.",
         "The cursor is not one that this service handed out.",
     )
+    MISSING_IDEMPOTENCY_KEY = (
+        "BSE2109",
+        400,
+        "missing_idempotency_key",
+        "The header Idempotency-Key is needed.",
+        "The operation needs an Idempotency-Key, and none was sent, or one that cannot be used.",
+    )
+    IDEMPOTENCY_KEY_REUSED = (
+        "BSE2110",
+        422,
+        "idempotency_key_reused",
+        "The Idempotency-Key was used for another request.",
+        "The Idempotency-Key was used before with another body.",
+    )
+    REQUEST_RUNNING = (
+        "BSE2111",
+        409,
+        "request_running",
+        "The first request with this Idempotency-Key is still running.",
+        "The first request with this Idempotency-Key has not been answered in time.",
+    )
     MODEL_NOT_FOUND = (
         "BSE2201",
         404,
@@ -128,12 +171,55 @@ class ErrorCode(Enum):
         "The account's plan allows no more of these now.",
         "The account starts generations faster than its plan allows.",
     )
-    NOT_IMPLEMENTED = (
-        "BSE2901",
-        501,
-        "not_implemented",
-        "This operation is not available yet.",
-        "The operation is part of the contract but not built yet.",
+    INSUFFICIENT_CREDITS = (
+        "BSE2205",
+        402,
+        "insufficient_credits",
+        "The account does not have enough credits.",
+        "The account cannot pay for the generation. Nothing was started.",
+    )
+    TOO_MANY_RUNNING = (
+        "BSE2206",
+        429,
+        "too_many_running",
+        "The account has as many unfinished generations as it may have.",
+        "The account has too many generations that have not ended.",
+    )
+    STREAM_LIMIT_REACHED = (
+        "BSE2207",
+        429,
+        "stream_limit_reached",
+        "There are too many event streams open.",
+        "The key, or all keys together, have too many event streams open.",
+    )
+    FILE_NOT_FOUND = ("BSE2208", 404, "file_not_found", "There is no such file.", "The account has no such file.")
+    ALREADY_ENDED = (
+        "BSE2209",
+        409,
+        "already_ended",
+        "The generation has ended.",
+        "The generation has ended in another way and cannot be cancelled.",
+    )
+    INPUT_FILE_NOT_FOUND = (
+        "BSE2210",
+        422,
+        "input_file_not_found",
+        "generation_input_file must be a file of this account.",
+        "The account has no such input file, or its time is over.",
+    )
+    FILE_REFUSED = (
+        "BSE2211",
+        422,
+        "file_refused",
+        "The bytes are not of the declared type.",
+        "The uploaded bytes are not of the type that they are declared to be.",
+    )
+    JOB_RUNNING = (
+        "BSE2301",
+        409,
+        "job_running",
+        "The job is running already.",
+        "The periodic job is running already.",
     )
     SERVICE_UNAVAILABLE = (
         "BSE2902",
@@ -141,6 +227,13 @@ class ErrorCode(Enum):
         "service_unavailable",
         "The service cannot answer at the moment.",
         "The database does not answer.",
+    )
+    NO_PROVIDER = (
+        "BSE2904",
+        503,
+        "no_provider",
+        "None of the providers can be asked at the moment.",
+        "The operator has configured none of the providers that were asked for.",
     )
     INTERNAL_ERROR = (
         "BSE2903",
@@ -163,14 +256,20 @@ class ApiError(Exception):
     """Ends a request with a row of the table.
 
     ``message`` replaces the row's message where more can be said (field names of the contract, never submitted
-    values); ``headers`` go on the answer.
+    values); ``headers`` go on the answer, ``details`` beside the message.
     """
 
     def __init__(
-        self, error: ErrorCode, message: str | None = None, *, headers: Mapping[str, str] | None = None
+        self,
+        error: ErrorCode,
+        message: str | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        details: Mapping[str, object] | None = None,
     ) -> None:
         """Choose the row, and what to say instead of or beside it."""
         super().__init__(message or error.message)
         self.error = error
         self.message = message or error.message
         self.headers = dict(headers or {})
+        self.details = dict(details or {})

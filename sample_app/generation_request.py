@@ -54,20 +54,26 @@ class GenerationRequest:
     provider_order: tuple[Provider, ...] | None = None
 
 
-def read_estimate(body: object) -> tuple[str, GenerationRequest]:
-    """The model's name and the common fields of an estimate's body.
+def read_named(body: object) -> tuple[str, GenerationRequest]:
+    """The model's name and the common fields of a body that has both.
 
     Raises:
         ApiError: 422, naming the field and what it must be.
     """
-    if not isinstance(body, dict):
-        raise ApiError(ErrorCode.INVALID_BODY, "The body must be a JSON object.")
-    if any(name not in FIELDS and name != "model" for name in body):
-        raise ApiError(ErrorCode.INVALID_BODY, "The body has a field that is not part of the contract.")
-    model = _matching(body, "model", MODEL_NAME)
+    fields = _object(body, ("model", *FIELDS))
+    model = _matching(fields, "model", MODEL_NAME)
     if model is None:
         raise ApiError(ErrorCode.INVALID_BODY, "model is missing.")
-    return model, read_fields(body)
+    return model, read_fields(fields)
+
+
+def read_generation(body: object) -> GenerationRequest:
+    """The common fields of a body that has nothing else.
+
+    Raises:
+        ApiError: 422, naming the field and what it must be.
+    """
+    return read_fields(_object(body, FIELDS))
 
 
 def read_fields(body: Mapping[str, object]) -> GenerationRequest:
@@ -87,6 +93,30 @@ def read_fields(body: Mapping[str, object]) -> GenerationRequest:
         generate_audio=_flag(body, "generation_generate_audio"),
         provider_order=_providers(body, "generation_provider_order"),
     )
+
+
+def show_fields(request: GenerationRequest) -> dict[str, object]:
+    """The fields that were sent, in the contract's order, under the contract's names."""
+    values = (
+        request.prompt,
+        request.ratio,
+        request.output_format,
+        request.output_number,
+        request.input_file,
+        request.duration,
+        request.resolution,
+        request.generate_audio,
+        request.provider_order,
+    )
+    return {name: value for name, value in zip(FIELDS, values, strict=True) if value is not None}
+
+
+def _object(body: object, allowed: Collection[str]) -> Mapping[str, object]:
+    if not isinstance(body, dict):
+        raise ApiError(ErrorCode.INVALID_BODY, "The body must be a JSON object.")
+    if any(name not in allowed for name in body):
+        raise ApiError(ErrorCode.INVALID_BODY, "The body has a field that is not part of the contract.")
+    return body
 
 
 def _text(body: Mapping[str, object], name: str, length_max: int) -> str | None:

@@ -14,17 +14,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import select, tuple_
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import select, tuple_, update
 
 from sample_app.catalogue import MediaKind
-from sample_app.database import generations
+from sample_app.database import insert_new
 from sample_app.errors import ApiError, ErrorCode
+from sample_app.tables import generations
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sqlalchemy import Row
+    from sqlalchemy import Connection, Row
 
     from sample_app.database import Database
 
@@ -52,7 +52,11 @@ class Status(StrEnum):
     @property
     def final(self) -> bool:
         """Whether nothing can change any more."""
-        return self in (Status.SUCCEEDED, Status.FAILED, Status.CANCELLED, Status.EXPIRED)
+        return self not in UNFINISHED
+
+
+# States in which credits are held; a generation leaves them once, for a final one.
+UNFINISHED: Final = (Status.ACCEPTED, Status.RESERVED, Status.RUNNING, Status.NEEDS_RECONCILE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,43 +131,13 @@ class GenerationStore:
 
     database: Database
 
-    def add(self, generation: Generation) -> bool:
-        """Store a new generation. False, and nothing changed, if the id is taken."""
-        values = {
-            "generation_id": generation.generation_id,
-            "account_id": generation.account_id,
-            "kind": generation.kind,
-            "model": generation.model,
-            "status": generation.status,
-            "version": generation.version,
-            "request": json.dumps(generation.request),
-            "credits": generation.credits,
-            "provider": generation.provider,
-            "outputs": json.dumps(generation.outputs),
-            "failure_code": generation.failure[0] if generation.failure else None,
-            "failure_message": generation.failure[1] if generation.failure else None,
-            "created_at": generation.created_at,
-            "updated_at": generation.updated_at,
-        }
-        with self.database.writing() as connection:
-            added = connection.execute(
-                insert(generations)
-                .values(**values)
-                .on_conflict_do_nothing(index_elements=["generation_id"])
-                .returning(generations.c.generation_id)
-            ).one_or_none()
-        return added is not None
-
     def find(self, account_id: str, generation_id: str) -> Generation | None:
         """The account's generation with this id. Another account's is None too."""
         if not GENERATION_ID.fullmatch(generation_id):
             return None
-        query = select(generations).where(
-            generations.c.generation_id == generation_id, generations.c.account_id == account_id
-        )
         with self.database.reading() as connection:
-            row = connection.execute(query).one_or_none()
-        return None if row is None else _generation(row)
+            found = read(connection, generation_id)
+        return found if found is not None and found.account_id == account_id else None
 
     def page(self, account_id: str, filters: Filters, *, after: Position | None, rows_max: int) -> Page:
         """At most *rows_max* of the account's generations, newest first, those behind *after*."""
@@ -186,6 +160,57 @@ class GenerationStore:
         shown = found[:rows_max]
         last = Position(shown[-1].created_at, shown[-1].generation_id) if len(found) > rows_max else None
         return Page(shown, last)
+
+
+def add(connection: Connection, generation: Generation, *, due_at: int | None) -> bool:
+    """Store a new generation. False, and nothing changed, if the id is taken."""
+    values = {
+        "generation_id": generation.generation_id,
+        "account_id": generation.account_id,
+        "kind": generation.kind,
+        "model": generation.model,
+        "status": generation.status,
+        "version": generation.version,
+        "request": json.dumps(generation.request),
+        "credits": generation.credits,
+        "provider": generation.provider,
+        "outputs": json.dumps(generation.outputs),
+        "failure_code": generation.failure[0] if generation.failure else None,
+        "failure_message": generation.failure[1] if generation.failure else None,
+        "created_at": generation.created_at,
+        "updated_at": generation.updated_at,
+        "due_at": due_at,
+        "signals": 0,
+    }
+    return insert_new(connection, generations, values)
+
+
+def move(
+    connection: Connection,
+    generation_id: str,
+    to: Status,
+    now: int,
+    *,
+    come_from: tuple[Status, ...],
+    **values: object,
+) -> Generation | None:
+    """Change the state if it is one of *come_from*: the generation after the change, or None if it was not."""
+    columns = generations.c
+    if "outputs" in values:
+        values["outputs"] = json.dumps(values["outputs"])
+    row = connection.execute(
+        update(generations)
+        .where(columns.generation_id == generation_id, columns.status.in_(come_from))
+        .values(status=to, updated_at=now, version=columns.version + 1, **values)
+        .returning(generations)
+    ).one_or_none()
+    return None if row is None else _generation(row)
+
+
+def read(connection: Connection, generation_id: str) -> Generation | None:
+    """The generation with this id, whosever it is: for the service itself, never for a client."""
+    row = connection.execute(select(generations).where(generations.c.generation_id == generation_id)).one_or_none()
+    return None if row is None else _generation(row)
 
 
 def _generation(row: Row[Any]) -> Generation:

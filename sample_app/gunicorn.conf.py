@@ -8,6 +8,7 @@ settled here. The comments say what each value is for; `CONTROL_PLANE_*` variabl
 from __future__ import annotations
 
 import os
+from typing import Any
 
 # Loopback by default: plain HTTP is for this machine and for a proxy on it that ends TLS.
 bind = os.environ.get("CONTROL_PLANE_BIND", "127.0.0.1:8000")
@@ -58,3 +59,13 @@ control_socket_disable = True
 # Errors to standard error. No access log: the guard records every request as an event, without credentials.
 errorlog = "-"
 accesslog = None
+
+
+def worker_exit(_server: Any, worker: Any) -> None:
+    """Hand back what a worker was at before it ends: other workers go on at once, not when its leases run out.
+
+    A worker that is killed cannot do that; then the leases do run out.
+    """
+    app = getattr(worker, "wsgi", None)
+    if app is not None:
+        app.extensions["control_plane"].stop()

@@ -23,7 +23,8 @@ LIMIT_DEFAULT: Final = 20
 LIMIT_MAX: Final = 100
 
 _LIMIT: Final = re.compile(r"0*[0-9]{1,3}", re.ASCII)
-_JSON_MEDIA_TYPE: Final = re.compile(r"application/(?:[^/;\s]+\+)?json", re.IGNORECASE)
+JSON_MEDIA_TYPE: Final = re.compile(r"application/(?:[^/;\s]+\+)?json", re.IGNORECASE)
+_IDEMPOTENCY_KEY: Final = re.compile(r"[!-~]{1,255}", re.ASCII)
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
 
@@ -35,7 +36,7 @@ def read_json(request: Request) -> object:
         ApiError: 415 if it is not declared as JSON, 400 if it is missing or not JSON.
     """
     raw = request.get_data(cache=False)
-    if raw and not _JSON_MEDIA_TYPE.fullmatch(request.mimetype):
+    if raw and not JSON_MEDIA_TYPE.fullmatch(request.mimetype):
         raise ApiError(ErrorCode.UNSUPPORTED_MEDIA_TYPE)
     try:
         return json.loads(raw.decode("utf-8"), parse_constant=_refuse_constant)
@@ -69,6 +70,28 @@ def read_limit(query: Mapping[str, str]) -> int:
     if not _LIMIT.fullmatch(text) or not 1 <= int(text) <= LIMIT_MAX:
         raise ApiError(ErrorCode.INVALID_PARAMETER, f"limit must be an integer from 1 to {LIMIT_MAX}.")
     return int(text)
+
+
+def read_idempotency_key(request: Request) -> str | None:
+    """The Idempotency-Key, or None if there is none.
+
+    Raises:
+        ApiError: 400 if there is one that cannot be used.
+    """
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
+        raise ApiError(ErrorCode.MISSING_IDEMPOTENCY_KEY, "Idempotency-Key must be 1 to 255 visible characters.")
+    return key
+
+
+def refuse_body(request: Request) -> None:
+    """Nothing is read from a body here, so none is taken.
+
+    Raises:
+        ApiError: 400 if there is one.
+    """
+    if request.get_data(cache=False):
+        raise ApiError(ErrorCode.BAD_REQUEST, "This operation takes no body.")
 
 
 def read_choice(query: Mapping[str, str], name: str, choices: type[_Choice]) -> _Choice | None:

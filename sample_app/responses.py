@@ -9,6 +9,7 @@ from flask import Flask, jsonify, request
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException, InternalServerError
 
+from bsguard.billing import BillingError
 from sample_app.errors import ApiError, ErrorCode
 
 if TYPE_CHECKING:
@@ -39,13 +40,14 @@ def handle_errors(app: Flask) -> None:
     app.register_error_handler(ApiError, _api_error)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(SQLAlchemyError, _database_error)
+    app.register_error_handler(BillingError, _billing_error)
     # Flask logs what nobody handled, with its traceback, before it asks for this answer.
     app.register_error_handler(InternalServerError, _internal_error)
     app.after_request(_never_stored)
 
 
 def _api_error(failed: ApiError) -> Response:
-    body = {"code": failed.error.code, "type": failed.error.kind, "message": failed.message}
+    body = {"code": failed.error.code, "type": failed.error.kind, "message": failed.message} | failed.details
     response = jsonify({"status": "error", "error": body} | _request_id())
     response.status_code = failed.error.status
     response.headers.update(failed.headers)
@@ -61,10 +63,18 @@ def _http_error(failed: HTTPException) -> Response:
     return response
 
 
-def _database_error(failed: SQLAlchemyError) -> Response:
+def _database_error(failed: Exception) -> Response:
     _log.error("The database does not answer.", exc_info=failed)
     retry = {"Retry-After": str(RETRY_AFTER_SECONDS)}
     return _api_error(ApiError(ErrorCode.SERVICE_UNAVAILABLE, headers=retry))
+
+
+def _billing_error(failed: BillingError) -> Response:
+    """What no view expects: the books are busy or away, or there is a fault of ours."""
+    if failed.retryable:
+        return _database_error(failed)
+    _log.error("The ledger refused what it should not have been asked.", exc_info=failed)
+    return _api_error(ApiError(ErrorCode.INTERNAL_ERROR))
 
 
 def _internal_error(_failed: InternalServerError) -> Response:

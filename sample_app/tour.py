@@ -1,6 +1,7 @@
 """Serve the control plane, send it real requests, and show what became of each: ``python -m sample_app.tour``.
 
-The requests go over a socket as bytes, because most of what the guard refuses cannot be sent by a well-behaved
+It begins with an account's story: generations that simulated providers make, or fail to make. Then come the requests
+that the guard has to refuse. These go over a socket as bytes, because most of them cannot be sent by a well-behaved
 client library. With ``--once`` it stops after them, and exits with 1 if any answer was not the expected one.
 """
 
@@ -9,22 +10,32 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
 import sys
 import time
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from sample_app.api_keys import API_SCOPES
+from sample_app.demo import ACCOUNT_ID
+from sample_app.simulated.engine import Pace
+from sample_app.simulated.process import all_running
 from sample_app.tour_requests import Answer, Request, requests
+from sample_app.tour_story import Story
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _ROOT: Final = Path(__file__).resolve().parent.parent
 _PORT: Final = 8000
+# Slow enough to be cancelled, quick enough to be waited for.
+_PACE: Final = Pace(run=0.5, slow=3.0, webhook_late=1.0, hold=5.0)
 _START_SECONDS_MAX: Final = 30.0
 _ANSWER_SECONDS_MAX: Final = 10.0
 _STOP_SECONDS_MAX: Final = 10.0
@@ -52,34 +63,70 @@ def main() -> int:
         "--once", action="store_true", help="stop after the requests; fail if any answer was unexpected"
     )
     once = parser.parse_args().once
+    port = _free_port()
     environment = {
         **os.environ,
         # One event for every request, so that the tour can show the served ones too.
         "BSGUARD_EVENTS_FINISHED": "true",
         "BSGUARD_EVENTS_LOGGED": "false",
-        "CONTROL_PLANE_BIND": f"127.0.0.1:{_free_port()}",
+        "CONTROL_PLANE_BIND": f"127.0.0.1:{port}",
+        # The simulated providers are on this machine; so are we, for their reports.
+        "CONTROL_PLANE_PRIVATE_NETWORK": "yes",
+        "CONTROL_PLANE_PUBLIC_URL": f"http://127.0.0.1:{port}",
+        "CONTROL_PLANE_SWEEP_SECONDS": "0.5",
     }
-    server = _serve(environment)
     signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        key = json.loads(_flask(environment, "control-plane", "seed-demo", "--json"))  # while the workers start
-        port = int(environment["CONTROL_PLANE_BIND"].rpartition(":")[2])
-        _wait_until_serving(server, port)
-        unexpected = _show(_with_events([_send(one, port) for one in requests(key["key"])], environment))
-        if not once:
-            _say_how_to_go_on(port, key["key"])
-            server.wait()
-    except KeyboardInterrupt:
-        print("\nstopping")
-        return 0
-    finally:
-        _stop(server)
+    with ExitStack() as stack:
+        print("starting three simulated providers and the service", flush=True)
+        for provider in stack.enter_context(all_running(_PACE)).values():
+            environment |= provider.settings()
+        server = stack.enter_context(_serving(environment))
+        try:
+            unexpected = _walk(server, environment, once=once)
+        except KeyboardInterrupt:
+            print("\nstopping")
+            return 0
     return 1 if unexpected else 0
 
 
-def _serve(environment: dict[str, str]) -> subprocess.Popen[bytes]:
+def _walk(server: subprocess.Popen[bytes], environment: dict[str, str], *, once: bool) -> int:
+    """Tell the story, send the requests; how much of it went otherwise than it should."""
+    port = int(environment["CONTROL_PLANE_BIND"].rpartition(":")[2])
+    account = f"tour-{secrets.token_hex(4)}"
+    scopes = [word for scope in API_SCOPES for word in ("--scope", scope)]
+    made = _flask(environment, "control-plane", "keys", "create", "--account", account, *scopes, "--json")
+    _wait_until_serving(server, port)
+    unexpected = _tell(Story(port, json.loads(made)["key"], partial(_flask, environment)))
+    key = json.loads(_flask(environment, "control-plane", "seed-demo", "--json"))["key"]
+    trial = _flask(environment, "control-plane", "keys", "playground", "--account", ACCOUNT_ID, "--json")
+    asked = requests(key, json.loads(trial)["key"])
+    unexpected += _show(_with_events([_send(one, port) for one in asked], environment))
+    if not once:
+        _say_how_to_go_on(port, key)
+        server.wait()
+    return unexpected
+
+
+def _tell(story: Story) -> int:
+    """Print each step of the story as it happens; how many were unexpected."""
+    print()
+    told = []
+    for step in story.steps():
+        told.append(step)
+        print(f"{'  ' if step.expected else '! '}{step.name:<52} {step.outcome}", flush=True)
+    right = sum(step.expected for step in told)
+    print(f"\n{right} of {len(told)} steps were as expected.\n", flush=True)
+    return len(told) - right
+
+
+@contextmanager
+def _serving(environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     command = [sys.executable, "-m", "gunicorn", "-c", "sample_app/gunicorn.conf.py", "--log-level", "error"]
-    return subprocess.Popen([*command, "sample_app:create_app()"], cwd=_ROOT, env=environment)  # noqa: S603
+    server = subprocess.Popen([*command, "sample_app:create_app()"], cwd=_ROOT, env=environment)  # noqa: S603
+    try:
+        yield server
+    finally:
+        _stop(server)
 
 
 def _flask(environment: dict[str, str], *words: str) -> str:

@@ -57,11 +57,12 @@ def wire(line: str, *headers: str, body: bytes = b"") -> bytes:
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
 
 
-def requests(secret: str) -> list[Request]:
-    """All of them, in the order in which they are sent; *secret* is a working API key."""
+def requests(secret: str, playground: str) -> list[Request]:
+    """All of them, in the order in which they are sent, with a working API key and a key for the playground."""
     key = f"Authorization: Bearer {secret}"
-    parts = (_served, _identity, _line_and_headers, _bodies, _paths, _contract, _limits)
-    return [request for part in parts for request in part(key)]
+    parts = (_served, _identity, _line_and_headers, _bodies, _paths, _contract)
+    refused = [request for part in parts for request in part(key)]
+    return [*refused, *_limits(key, f"Authorization: Bearer {playground}")]
 
 
 def _served(key: str) -> list[Request]:
@@ -74,7 +75,7 @@ def _served(key: str) -> list[Request]:
         Request("generations", wire("GET /v1/generations?limit=2", _HOST, key), 200),
         Request("estimate", wire(*post, body=estimate), 200),
         Request("estimate, chunked", wire(*post, "Transfer-Encoding: chunked") + chunks, 200),
-        Request("generate: not built yet", _generate(key), 501, "BSE2901"),
+        Request("an image", _generate(key), 202),
         Request("models without a key", wire("GET /v1/models", _HOST), 401, "BSE1504"),
     ]
 
@@ -170,23 +171,23 @@ def _paths(key: str) -> list[Request]:
     ]
 
 
-def _limits(key: str) -> list[Request]:
+def _limits(key: str, trying: str) -> list[Request]:
     """Each up to its limit, and once more."""
     prompt = json.dumps({"generation_prompt": "a reef"}).encode()
     trial = json.dumps({"model": "reef-1", "generation_prompt": "a reef"}).encode()
-    playground = wire("POST /v1/playground", _HOST, key, _JSON, "Idempotency-Key: 01934f5e-trial", body=trial)
+    playground = wire("POST /v1/playground", _HOST, trying, _JSON, "Idempotency-Key: 01934f5e-trial", body=trial)
     webhook = wire("POST /v1/webhooks/replicate", _HOST, _JSON, body=b"{}")
     cron = wire("POST /v1/cron/sweep", _HOST, "X-Cron-Secret: guessed")
     line = "POST /v1/generate/video/current-1"
     video = wire(line, _HOST, key, _JSON, "Idempotency-Key: 01934f5e-tour", body=prompt)
     return [
-        Request("playground: 10 in a row", playground, 501, "BSE2901", times=10),
+        Request("playground: 10 in a row", playground, 202, times=10),
         Request("playground: one too many", playground, 429, "BSE1301"),
         Request("webhooks: a flood of 700 in a minute", webhook, 429, "BSE1301", times=700),
         Request("webhooks: still no ban", wire("GET /v1/health", _HOST), 200),
         Request("cron: the fourth in a minute, with a wrong secret", cron, 401, "BSE2006", times=3),
         Request("cron: one too many, whoever asks", cron, 429, "BSE1301"),
-        Request("videos: what the account's plan allows", video, 501, "BSE2901", times=6),
+        Request("videos: what the account's plan allows", video, 202, times=6),
         Request("videos: one too many for the plan", video, 429, "BSE2204"),
     ]
 

@@ -14,16 +14,22 @@ from bsguard.cli.bans import bans
 from bsguard.cli.billing import billing
 from bsguard.cli.check import check
 from bsguard.cli.contract import contract
+from bsguard.cli.crs import crs
 from bsguard.cli.events import events
+from bsguard.cli.exceptions import exceptions
+from bsguard.cli.explain import explain
 from bsguard.cli.source import ConfigFile
 from bsguard.cli.waf import waf
 
 _COMMANDS: dict[str, click.Command] = {
     "check": check,
     "events": events,
+    "explain": explain,
+    "exceptions": exceptions,
     "bans": bans,
     "waf": waf,
     "contract": contract,
+    "crs": crs,
     "billing": billing,
 }
 

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import datetime
-import getpass
 import json
-import re
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
-from bsguard.cli.source import source_of
-from bsguard.core.errors import BsguardError
+from bsguard.cli.entries import Duration, author, moment, opened_guard
 from bsguard.core.events import BanLifted, BanSet, printable
 from bsguard.core.overrides import Override
 from bsguard.core.paths import PathPattern
@@ -29,24 +25,9 @@ if TYPE_CHECKING:
     from bsguard.core.events import Event
     from bsguard.standard import Guard
 
-_DURATION: Final = re.compile(r"(\d{1,6})([smhd])")
 _NUMBER_CHARS: Final = 19
-_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document a line.")
-
-
-class Duration(click.ParamType):  # type: ignore[type-arg]  # generic only from click 8.3 on
-    """A length of time such as ``30m``; seconds."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Read it."""
-        match = _DURATION.fullmatch(str(value))
-        if match is None or not int(match[1]):
-            self.fail("wanted a duration such as 90s, 30m, 12h or 7d", param, ctx)
-        return int(match[1]) * _SECONDS[match[2]]
 
 
 @click.group()
@@ -91,15 +72,15 @@ def add_ban(
     if path:
         value["path"] = path
     expires = None if seconds is None else now + seconds
-    author = _author()
-    entry = Override(kind="ban", value=value, author=author, comment=reason, created=now, expires=expires)
+    who = author()
+    entry = Override(kind="ban", value=value, author=who, comment=reason, created=now, expires=expires)
     with _guard(context) as guard:
         number = guard.overrides.add(entry)
         event = BanSet(
             time=now,
             request_id="",
             subject=wanted,
-            author=author,
+            author=who,
             reason=reason,
             seconds=seconds or 0,
             action="banned",
@@ -132,7 +113,7 @@ def delete_ban(context: click.Context, which: str, as_json: bool) -> None:
         lifted = [entry for entry in found if guard.overrides.delete(entry.id)]
         for subject in sorted(subjects):
             _lift(guard, subject)
-            _report(guard, BanLifted(time=time.time(), subject=subject, author=_author()))
+            _report(guard, BanLifted(time=time.time(), subject=subject, author=author()))
         if as_json:
             click.echo(json.dumps({"lifted": [entry.id for entry in lifted], "subjects": sorted(subjects)}))
         elif found:
@@ -144,17 +125,11 @@ def delete_ban(context: click.Context, which: str, as_json: bool) -> None:
 
 @contextmanager
 def _guard(context: click.Context) -> Iterator[Guard]:
-    """The guard, its tables closed afterwards; what is wrong with them is the command's message."""
-    try:
-        guard = source_of(context).guard()
+    """The guard, if it bans anybody."""
+    with opened_guard(context) as guard:
         if guard.counters is None:
             raise click.ClickException("the limiter is not in use here, so nobody would be banned; see BSGUARD_LAYERS")
         yield guard
-        if guard.store is not None:
-            guard.store.flush()
-        guard.counters.close()
-    except BsguardError as error:
-        raise click.ClickException(str(error)) from None
 
 
 def _report(guard: Guard, event: Event) -> None:
@@ -171,14 +146,6 @@ def _lift(guard: Guard, subject: str) -> None:
         lift(guard.counters, Keys(Secrets(guard.settings.secret_keys)), config, client, time.time())
 
 
-def _author() -> str:
-    """Who types; a container may have no name for its user."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "operator"
-
-
 def _facts(entry: Override) -> dict[str, object]:
     return {
         "id": entry.id,
@@ -186,17 +153,13 @@ def _facts(entry: Override) -> dict[str, object]:
         "path": entry.value.get("path"),
         "reason": entry.comment,
         "author": entry.author,
-        "since": _moment(entry.created),
-        "until": None if entry.expires is None else _moment(entry.expires),
+        "since": moment(entry.created),
+        "until": None if entry.expires is None else moment(entry.expires),
     }
 
 
 def _line(entry: Override) -> str:
-    until = "for good" if entry.expires is None else f"until {_moment(entry.expires)}"
+    until = "for good" if entry.expires is None else f"until {moment(entry.expires)}"
     where = f" on {entry.value['path']}" if entry.value.get("path") else ""
     words = f"{entry.id}  {entry.value.get('subject', '')}{where}  {until}  by {entry.author}: {entry.comment}"
     return printable(words)
-
-
-def _moment(seconds: float) -> str:
-    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

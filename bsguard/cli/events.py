@@ -17,6 +17,8 @@ from bsguard.observe.store import EventStore
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bsguard.cli.source import Source
+
 
 @click.group()
 def events() -> None:
@@ -43,25 +45,30 @@ def show_events(context: click.Context, request_id: str, as_json: bool) -> None:
 
 def _show(context: click.Context, read: Callable[[EventStore], list[dict[str, object]]], as_json: bool) -> None:
     try:
-        source = source_of(context)
+        found = stored(source_of(context), read)
     except ConfigError as error:
         raise click.ClickException(str(error)) from None
+    for event in found:
+        click.echo(json.dumps(event) if as_json else line(event))
+    context.exit(0 if found else 1)
+
+
+def stored(source: Source, read: Callable[[EventStore], list[dict[str, object]]]) -> list[dict[str, object]]:
+    """What *read* finds among the stored events."""
     path = source.state_dir / "events.sqlite"
     if not path.exists():
         raise click.ClickException(f"no events are stored yet: {path} does not exist")
     store = EventStore(path, rows_max=source.plan.events.rows_max)
     try:
-        found = read(store)
+        return read(store)
     except sqlite3.Error as error:
         raise click.ClickException(f"{path}: {error}") from None
     finally:
         store.close()
-    for event in found:
-        click.echo(json.dumps(event) if as_json else _line(event))
-    context.exit(0 if found else 1)
 
 
-def _line(event: dict[str, object]) -> str:
+def line(event: dict[str, object]) -> str:
+    """One event in words."""
     moment = datetime.datetime.fromtimestamp(float(str(event["time"])), datetime.UTC)
     words = [f"{moment:%Y-%m-%d %H:%M:%S}", str(event["event"])]
     words += [

@@ -27,7 +27,15 @@ class Code:
         return GROUPS[self.id[3:5]]
 
 
-GROUPS: Final = {"10": "tenant", "11": "protocol", "12": "waf", "13": "limiter", "15": "contract", "19": "guard"}
+GROUPS: Final = {
+    "10": "tenant",
+    "11": "protocol",
+    "12": "waf",
+    "13": "limiter",
+    "14": "managed",
+    "15": "contract",
+    "19": "guard",
+}
 
 # 10: tenant
 RESTRICTED: Final = Code(
@@ -201,6 +209,29 @@ BANNED: Final = Code(
     "The client is banned for a while; `Retry-After` says for how long.",
 )
 BLOCKED: Final = Code("BSE1305", 403, "blocked", "Access denied", "The client was banned by hand.")
+
+# 14: managed
+ATTACK_REFUSED: Final = Code(
+    "BSE1401",
+    403,
+    "attack_refused",
+    "The request looks like an attack",
+    "A rule of the Core Rule Set refuses it, mostly because the scores of others add up to the threshold.",
+)
+UNREADABLE_CONTENT: Final = Code(
+    "BSE1402",
+    400,
+    "unreadable_content",
+    "The body cannot be read as its media type",
+    "The body is broken for its media type, so the rules could not see all of it.",
+)
+CONTENT_OVER_LIMIT: Final = Code(
+    "BSE1403",
+    413,
+    "content_over_limit",
+    "The request has too many, too long or too deep parts",
+    "Query or body pass a limit up to which the rules look at them.",
+)
 
 # 15: contract
 UNKNOWN_ENDPOINT: Final = Code(

@@ -25,6 +25,7 @@ CONTRADICTION: Final = "bsguard.E003"
 CHANGED_LATE: Final = "bsguard.E004"
 UNREADABLE: Final = "bsguard.E005"
 UNUSABLE_DOCUMENT: Final = "bsguard.E006"
+UNUSABLE_RULES: Final = "bsguard.E007"
 PROBLEMS: Final = {
     UNKNOWN_KEY: "No setting has this name.",
     WRONG_VALUE: "The value is not what the setting wants.",
@@ -32,6 +33,7 @@ PROBLEMS: Final = {
     CHANGED_LATE: "A setting was changed after it had been read, or the guard was set up twice or not at all.",
     UNREADABLE: "What a setting names cannot be used: a settings file, or a store.",
     UNUSABLE_DOCUMENT: "An OpenAPI document cannot be used.",
+    UNUSABLE_RULES: "A rule file has a mistake, is missing, or its rules cannot run as they should here.",
 }
 
 

@@ -93,7 +93,7 @@ class RuleMatched(FindingEvent):
     """A rule of a rule set matched. It may only add to a score, and be one of many that a request is refused for."""
 
     name: ClassVar[str] = "rule.matched"
-    #: What it matched on, such as ``ARGS:q``, at most five; names as printable text, cut.
+    #: What it matched on, such as ``ARGS:q``, at most five; a name with unusual characters as its shape.
     variables: tuple[str, ...]
     #: Where in the first of them, cut: every letter is an ``x``, every digit a ``0``.
     text: str
@@ -222,6 +222,24 @@ class ResponseViolated(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ResponseMatched(Event):
+    """A rule matched an answer of the application, which was sent as it was; see `BSGUARD_MANAGED_RESPONSE`."""
+
+    name: ClassVar[str] = "response.matched"
+    request_id: str
+    layer: str
+    rule: str
+    status: int
+    reason: str
+    #: As in ``rule.matched``.
+    variables: tuple[str, ...]
+    text: str
+    score: int
+    #: ``logged``, ``excepted``, or ``over_threshold`` for the rule that would have refused the answer.
+    action: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointObserved(Event):
     """The shape of a request that was answered with success, once for each shape; see `BSGUARD_CONTRACT_LEARN`."""
 
@@ -328,6 +346,7 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     EndpointUnknown,
     EndpointObserved,
     ResponseViolated,
+    ResponseMatched,
     ServerRecognised,
     ProxyUndeclared,
     BanSet,

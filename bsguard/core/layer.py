@@ -49,9 +49,8 @@ class LayerConfig:
         readers.one_of("closed", "open"),
     )
 
-    @property
-    def rule_ids(self) -> tuple[str, ...]:
-        """Ids of rules that the operator has written, besides the layer's own."""
+    def rule_ids(self, settings: Settings) -> tuple[str, ...]:  # noqa: ARG002  most layers have none
+        """Ids of rules that the operator has written or installed, besides the layer's own."""
         return ()
 
     def problems(self, settings: Settings, prefix: str) -> Iterable[Problem]:  # noqa: ARG002  most layers have none

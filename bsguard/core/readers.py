@@ -103,6 +103,14 @@ def folder(value: object) -> Path | None:
     raise Wanted("a path")
 
 
+def path(value: object) -> Path:
+    """A path."""
+    found = folder(value)
+    if found is None:
+        raise Wanted("a path")
+    return found
+
+
 def many(read_one: Callable[[object], T], what: str) -> Callable[[object], tuple[T, ...]]:
     """A list (or comma-separated text) of things that *read_one* reads."""
 

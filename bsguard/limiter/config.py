@@ -102,8 +102,7 @@ class LimiterConfig(LayerConfig):
         readers.flag,
     )
 
-    @property
-    def rule_ids(self) -> tuple[str, ...]:
+    def rule_ids(self, settings: Settings) -> tuple[str, ...]:  # noqa: ARG002
         """Ids of the operator's own rules."""
         return tuple(OWN_RULES + rule.name for rule in self.rules)
 
@@ -116,7 +115,7 @@ class LimiterConfig(LayerConfig):
             message = f'has two rules of one name, or one named "{GLOBAL}"; a rule with several rates has its name and '
             yield Problem(CONTRADICTION, key, message + "NAME-1, NAME-2 …; counters, events and exceptions go by it")
         for rule_id, _ in self.rule_modes:
-            if rule_id.startswith(OWN_RULES) and rule_id not in self.rule_ids:
+            if rule_id.startswith(OWN_RULES) and rule_id not in self.rule_ids(settings):
                 yield Problem(CONTRADICTION, f"{prefix}RULE_MODES", f"names a rule that {key} does not have")
         for name, other in unreachable(self.rules):
             yield Problem(

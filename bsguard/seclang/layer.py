@@ -9,16 +9,18 @@ from __future__ import annotations
 import re
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 from bsguard.core.config import CONTRADICTION, nearest
 from bsguard.core.errors import BodyError, Problem
-from bsguard.core.events import RuleMatched, printable
+from bsguard.core.events import AnomalyScored, RuleMatched, printable
 from bsguard.core.layer import Layer, LayerConfig
 from bsguard.core.verdict import ALLOW, Finding, Note, Verdict, body_finding
 from bsguard.seclang.bodies import Limits
 from bsguard.seclang.bodies.coding import decoded
 from bsguard.seclang.facts import engine_request
+from bsguard.seclang.macros import read_template
+from bsguard.seclang.operators import integer
 from bsguard.seclang.request import NO_EXCLUSIONS, Exclusions
 from bsguard.seclang.variables import NAMES
 
@@ -37,7 +39,10 @@ if TYPE_CHECKING:
 
 #: Names of variables in one event, and in one finding.
 _VARIABLES_MAX: Final = 5
+#: Rules that an event about a score lists.
+_RULES_MAX: Final = 20
 _TEXT_BYTES_MAX: Final = 64
+_PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_.\-\[\]$@/*]{1,128}")
 _MACRO: Final = re.compile(r"%\{[^}]*\}")
 _REFUSING: Final = frozenset({"deny", "drop", "redirect"})
 #: Media types of bodies that are files, where a path is declared to take some.
@@ -130,9 +135,9 @@ class RulesLayer(Layer[C]):
         """The rules over *request*, none of which has run."""
         return self.rule_set.begin(engine_request(request), self._exclusions(request))
 
-    def scored(self, engine: Engine, rule: Rule) -> tuple[str, Note | None]:  # noqa: ARG002  for subclasses to say
-        """What to add to the reason when *rule* decides, and what to report in place of what it matched on."""
-        return "", None
+    def counts(self, engine: Engine, rule: Rule) -> bool:  # noqa: ARG002  for subclasses to say
+        """Whether what *rule* adds to a score is among what decides."""
+        return True
 
     def _wants_body(self, request: Request, engine: Engine) -> bool:
         """Whether the rules look into the body at all."""
@@ -214,19 +219,35 @@ class RulesLayer(Layer[C]):
 
     def _finding(self, engine: Engine, match: Match, action: Action) -> Finding:
         rule = self._rules[match.rule_id]
-        reason, note = self._reason(engine, rule), None
-        if action == "deny":
-            added, note = self.scored(engine, rule)
-            reason += added
         return Finding(
             self._id(rule),
             self.refused,
-            reason,
+            self._reason(engine, rule),
             action,
             tags=rule.tags,
-            note=note or _note(match),
+            note=self._scored(engine, rule) or Note(RuleMatched, tuple(matched_facts(match).items())),
             parameters=tuple(found.name for found in match.found),
         )
+
+    def _scored(self, engine: Engine, rule: Rule) -> Note | None:
+        """The event of a rule that compares a score with its threshold: both, and what made the score."""
+        head = rule.links[0]
+        if head.operator is None or head.operator.name != "ge" or rule.disruptive not in _REFUSING:
+            return None
+        variable = head.variables[0]
+        if variable.name != "TX" or variable.key is None or variable.is_pattern or "score" not in variable.key.lower():
+            return None
+        transaction = engine.transaction
+        threshold = integer(transaction.expand(read_template(head.operator.argument)))
+        made = [one for one in engine.matches if one.score and self.counts(engine, self._rules[one.rule_id])]
+        facts = {
+            "layer": self.name,
+            "rule": self._id(rule),
+            "score": integer(transaction.first("TX", variable.key.lower().encode())),
+            "threshold": threshold,
+            "rules": tuple(f"{self.name}.{one.rule_id} {one.score:+d}" for one in made[:_RULES_MAX]),
+        }
+        return Note(AnomalyScored, tuple(facts.items()))
 
     def _unread(self, engine: Engine) -> Finding:
         unread = engine.transaction.unread
@@ -257,10 +278,19 @@ class _Excepted:
     target: Exclusion | None = None
 
 
-def _note(match: Match) -> Note:
-    names = tuple(printable(found.name) for found in match.found[:_VARIABLES_MAX])
+def matched_facts(match: Match) -> dict[str, Any]:
+    """What an event tells of a match."""
+    names = tuple(_shown(found.name) for found in match.found[:_VARIABLES_MAX])
     text = masked(match.found[0].part) if match.found else ""
-    return Note(RuleMatched, (("variables", names), ("text", text), ("score", match.score)))
+    return {"variables": names, "text": text, "score": match.score}
+
+
+def _shown(name: str) -> str:
+    """The name of a variable; one that no developer gives to a parameter, as its shape: it may be anything."""
+    collection, colon, key = name.partition(":")
+    if not key or _PLAIN_NAME.fullmatch(key):
+        return name
+    return collection + colon + masked(key.encode("utf-8", "backslashreplace"))
 
 
 def masked(part: bytes) -> str:

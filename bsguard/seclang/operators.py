@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from bsguard.core.config import nearest
 from bsguard.seclang.errors import Mistake
-from bsguard.seclang.patterns import compile_pattern, phrases_pattern
+from bsguard.seclang.patterns import compile_pattern, finder, phrases_pattern
 from bsguard.seclang.script_injection import find_script_injection
 from bsguard.seclang.sql_injection import find_sql_injection
 from bsguard.seclang.sqli import detect_sqli
@@ -53,6 +53,12 @@ def _rx(argument: bytes, _: str) -> Callable[[bytes], Captures | None]:
         return (found.group(0), *groups)
 
     return match
+
+
+def _rx_without_captures(argument: bytes) -> Callable[[bytes], Captures | None]:
+    pattern = compile_pattern(argument.decode("utf-8", "surrogateescape"), captures=False)
+    found, search = finder(pattern), pattern.search
+    return lambda value: (search(value).group(0),) if found(value) else None
 
 
 def _phrases(argument: bytes) -> list[bytes]:
@@ -258,10 +264,12 @@ OPERATORS: Final[Mapping[str, Callable[[bytes, str], Callable[[bytes], Captures 
     "ipmatchfromfile": _ip_match_from_file,
     "le": _compare(int.__le__),
     "lt": _compare(int.__lt__),
+    "geolookup": _never,
     "nomatch": _never,
     "pm": _pm,
     "pmf": _pm_from_file,
     "pmfromfile": _pm_from_file,
+    "rbl": _never,
     "rx": _rx,
     "scriptinjection": _script_injection,
     "sqlinjection": _sql_injection,
@@ -273,14 +281,21 @@ OPERATORS: Final[Mapping[str, Callable[[bytes, str], Callable[[bytes], Captures 
     "validateutf8encoding": _validate_utf8,
     "within": _within,
 }
+#: Operators that ask a database or the network about an address. Nothing here does, so they never match.
+ASKING: Final = frozenset({"geolookup", "rbl"})
 #: Operators whose argument may hold macros, filled in for each request.
 WITH_MACROS: Final = frozenset(
     {"beginswith", "contains", "containsword", "endswith", "eq", "ge", "gt", "le", "lt", "streq", "strmatch", "within"}
 )
 
 
-def build(name: str, argument: bytes, folder: str = "") -> Callable[[bytes], Captures | None]:
-    """The function of the operator *name*. Raises :class:`Mistake` for what it cannot be."""
+def build(name: str, argument: bytes, folder: str = "", *, captures: bool = True) -> Callable[[bytes], Captures | None]:
+    """The function of the operator *name*. Raises :class:`Mistake` for what it cannot be.
+
+    Without *captures* a match holds nothing of its groups.
+    """
+    if name == "rx" and not captures:
+        return _rx_without_captures(argument)
     factory = OPERATORS.get(name)
     if factory is None:
         close = nearest(name, OPERATORS)

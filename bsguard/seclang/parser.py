@@ -44,6 +44,14 @@ WITHOUT_EFFECT: Final = frozenset(
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Snippet:
+    """Rules that stand in no file; *name* is what problems call them."""
+
+    name: str
+    text: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Default:
     """What SecDefaultAction sets for a phase."""
 
@@ -54,13 +62,16 @@ class Default:
     transformations: tuple[str, ...] = ()
 
 
-def load(paths: Iterable[str | Path]) -> Program:
+def load(paths: Iterable[str | Path | Snippet]) -> Program:
     """Read the files that *paths* name; a path may be a pattern such as ``rules/*.conf``, read in order of names.
 
     Raises :class:`RuleError` with every problem of every file.
     """
     reader = _Reader()
     for path in paths:
+        if isinstance(path, Snippet):
+            reader.read(path.name, path.text)
+            continue
         reader.include(str(path), Position(str(path), 1))
     return reader.finished()
 
@@ -177,6 +188,8 @@ class _Reader:
         folder = str(Path(one.source.file).parent)
         operator = self.guarded(one, one.words[1], lambda text: read_operator(text, folder))
         link = LinkDraft(one.position, variables or (), operator)  # type: ignore[arg-type]
+        if link.operator is not None and link.operator.name in operators.ASKING:
+            self.notices.setdefault(f"{one.position}: @{link.operator.name} never matches here")
         for variable in link.variables:
             if variable.name in EMPTY:
                 self.notices.setdefault(f"{one.position}: {variable.name} is always empty here")

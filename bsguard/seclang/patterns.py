@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 from bsguard.seclang.errors import Mistake
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 try:
     import re2
@@ -62,30 +62,59 @@ _INLINE: Final = re.compile(r"\^?\(\?([imsx]+)\)")
 class Pattern(Protocol):
     """What ``re`` and ``re2`` patterns have in common."""
 
-    def search(self, value: bytes, /) -> Any:
-        """The leftmost match, or None."""
+    @property
+    def groups(self) -> int:
+        """How many groups it captures."""
+
+    def search(self, value: bytes, position: int = 0, /) -> Any:
+        """The leftmost match at or after a position, or None."""
 
 
-@lru_cache(maxsize=2048)
-def compile_pattern(text: str) -> Pattern:
+@lru_cache(maxsize=4096)
+def compile_pattern(text: str, *, captures: bool = True) -> Pattern:
     """Compile PCRE *text*. Raises :class:`Mistake` saying what is wrong with it."""
     translated = translate(text)
     source = translated.encode("latin-1")
     if re2 is not None:
         try:
-            return _with_re2(source)
+            return _with_re2(source, captures=captures)
         except re2.error:
             pass  # look-around or a back-reference; ``re`` has the last word
     return with_re(source)
 
 
-def _with_re2(source: bytes) -> Pattern:
+def finder(pattern: Pattern) -> Callable[[bytes], bool]:
+    """Whether *pattern* occurs in a value. Where that can be, without the match object that ``search`` makes."""
+    bare = getattr(pattern, "_regexp", None)
+    if bare is None:
+        search = pattern.search
+        return lambda value: search(value) is not None
+    match, anywhere, nowhere = bare.Match, re2._Anchor.UNANCHORED, re2._NULL_SPAN
+    return lambda value: match(anywhere, value, 0, len(value))[0] != nowhere
+
+
+def locator(pattern: Pattern) -> Callable[[bytes, int], int]:
+    """Where *pattern* occurs first at or after a position, -1 if it does nowhere."""
+    bare = getattr(pattern, "_regexp", None)
+    if bare is None:
+
+        def locate(value: bytes, position: int) -> int:
+            found = pattern.search(value, position)
+            return -1 if found is None else found.start()
+
+        return locate
+    match, anywhere = bare.Match, re2._Anchor.UNANCHORED
+    return lambda value, position: match(anywhere, value, position, len(value))[0][0]
+
+
+def _with_re2(source: bytes, *, captures: bool = True) -> Pattern:
     if b"(?i" in source and not source.isascii():
         raise re2.error("letters beyond ASCII would fold")
     options = re2.Options()
     options.encoding = re2.Options.Encoding.LATIN1
     options.dot_nl = True
     options.log_errors = False
+    options.never_capture = not captures
     pattern: Pattern = re2.compile(b"(?m)" + source, options)
     return pattern
 
@@ -98,10 +127,50 @@ def with_re(source: bytes) -> Pattern:
         letters = inline[1].encode()
         source = b"(?%s)" % letters + source.replace(b"(?%s)" % letters, b"", 1)
     source = _ESCAPED.sub(lambda found: rb"\Z" if found[0] == rb"\z" else found[0], source)
+    source = _single_look_behinds(source)
     try:
         return re.compile(source, flags)
     except (re.error, OverflowError, RecursionError) as error:
         raise Mistake(f"the regular expression cannot be used: {error}") from None
+
+
+def _single_look_behinds(source: bytes) -> bytes:
+    """``(?<!a|bc)`` as ``(?<!a)(?<!bc)``: each may have its own length in PCRE, and ``re`` wants one length for all."""
+    at = 0
+    while (at := min((found for mark in (b"(?<!", b"(?<=") if (found := source.find(mark, at)) >= 0), default=-1)) >= 0:
+        mark = source[at : at + 4]
+        parts, end = _branches(source, at + 4)
+        made = [mark + part + b")" for part in parts]
+        whole = b"".join(made) if mark == b"(?<!" else b"(?:" + b"|".join(made) + b")"
+        source = source[:at] + whole + source[end:]
+        at += len(whole)
+    return source
+
+
+def _branches(source: bytes, at: int) -> tuple[list[bytes], int]:
+    """The alternatives of the group whose content begins at *at*, and where the group ends."""
+    parts, begin, depth, within = [], at, 0, False
+    while at < len(source):
+        byte = source[at : at + 1]
+        if byte == b"\\":
+            at += 1
+        elif within:
+            within = byte != b"]"
+        elif byte == b"[":
+            within = True
+            at += source[at + 1 : at + 2] == b"^"
+            at += source[at + 1 : at + 2] == b"]"  # first in a class it stands for itself
+        elif byte == b"(":
+            depth += 1
+        elif byte == b"|" and depth == 0:
+            parts.append(source[begin:at])
+            begin = at + 1
+        elif byte == b")":
+            if depth == 0:
+                return [*parts, source[begin:at]], at + 1
+            depth -= 1
+        at += 1
+    return [*parts, source[begin:]], at  # never closed; ``re`` says so
 
 
 @lru_cache(maxsize=2048)

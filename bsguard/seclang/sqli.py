@@ -52,13 +52,14 @@ _SHAPES: Final = re.compile("|".join(_GRAMMAR))
 
 #: Names, numbers, dates, addresses: most values, and never SQL.
 _PLAIN: Final = re.compile(rb"[\w.@%+$:/-]*+(?<!--)")
-#: Without one of these no shape of the grammar can come about. In long values the first tokens tell sooner.
-_SIGNAL_BYTES_MAX: Final = 64
-_SIGNAL: Final = re.compile(
-    rb"['\"(;]|--|/\*|&&|\|\||(?:by|outfile|dumpfile|"
-    + b"|".join(sorted(word for word, part in WORDS.items() if part in "UETBLW&"))
-    + rb")\b"
+#: Without one of these no shape of the grammar can come about.
+SIGNALS: Final = (
+    *(b"'", b'"', b"(", b";", b"--", b"/*", b"&&", b"||", b"by", b"outfile", b"dumpfile"),
+    *sorted(word for word, part in WORDS.items() if part in "UETBLW&"),
 )
+#: In long values the first tokens tell sooner.
+_SIGNAL_BYTES_MAX: Final = 64
+_SIGNAL: Final = re.compile(b"|".join(re.escape(signal) + (rb"\b" if signal.isalpha() else b"") for signal in SIGNALS))
 
 #: A string up to its end. In standard SQL a backslash is a character like any other; in MySQL it escapes the next.
 _TAILS: Final = (

@@ -21,7 +21,7 @@ _SECRET_FILE: Final = "secret.key"
 _SECRET_BYTES: Final = 32
 #: Names of what bsguard itself keeps in the folder.
 _OURS: Final = re.compile(
-    r"events\.|overrides\.|counters\.|table\.|limits\.|contract-|secret\.key|\.gitignore$|\.probe-"
+    r"events\.|overrides\.|counters\.|table\.|limits\.|contract-|crs$|secret\.key|\.gitignore$|\.probe-"
 )
 
 

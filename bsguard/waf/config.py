@@ -65,8 +65,7 @@ class WafConfig(RulesConfig):
         """Without any rule there is nothing to do."""
         return not self.defaults and not self.rules
 
-    @property
-    def rule_ids(self) -> tuple[str, ...]:
+    def rule_ids(self, settings: Settings) -> tuple[str, ...]:  # noqa: ARG002
         """Ids of the operator's own rules."""
         if not self.rules:
             return ()
@@ -89,7 +88,7 @@ class WafConfig(RulesConfig):
             return
         if self.rules and not any(rule.id >= OWN_IDS_MIN for rule in found.rules):
             yield Problem(CONTRADICTION, f"{prefix}RULES", f"has no rule with an id from {OWN_IDS_MIN} on")
-        known = [*descriptions(), *self.rule_ids]
+        known = [*descriptions(), *self.rule_ids(settings)]
         for rule, _ in self.rule_modes:
             if rule not in known:
                 close = nearest(rule, known)

@@ -217,6 +217,6 @@ def test_exceptions_and_events_know_the_names_of_own_rules() -> None:
     exception = {"rule": "limiter.rule.a", "comment": "ours"}
     plan = read_plan({"LIMITER_RULES": [rule("a")], "EXCEPTIONS": [exception]})
 
-    assert plan.layers["limiter"].rule_ids == ("limiter.rule.a",)
+    assert plan.layers["limiter"].rule_ids(plan.settings) == ("limiter.rule.a",)
     with pytest.raises(ConfigError, match="names a rule that does not exist"):
         read_plan({"LIMITER_RULES": [rule("b")], "EXCEPTIONS": [exception]})

@@ -81,9 +81,14 @@ class Judged:
         self.code = answer.body.decode()
         self.events = events
 
-    def rules(self, name: str) -> list[str]:
-        """The rules of the events called *name*."""
-        return [event.rule.partition(".")[2] for event in self.events if event.name == name]
+    def rules(self, *names: str) -> list[str]:
+        """The rules of the events called one of *names*."""
+        return [event.rule.partition(".")[2] for event in self.events if event.name in names]
+
+    def one(self, name: str) -> Any:
+        """The only event called *name*."""
+        (found,) = (event for event in self.events if event.name == name)
+        return found
 
     @property
     def denied(self) -> list[str]:
@@ -93,7 +98,7 @@ class Judged:
     @property
     def matched(self) -> list[str]:
         """The rules that matched and had their effect."""
-        return self.rules("rule.matched")
+        return self.rules("rule.matched", "anomaly.scored")
 
     @property
     def excepted(self) -> list[str]:

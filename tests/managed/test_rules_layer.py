@@ -32,7 +32,7 @@ def test_a_score_over_the_threshold_refuses_and_says_what_made_it() -> None:
     assert seen.status == 403
     assert seen.denied == ["949"]
     assert seen.matched == ["942", "949"]
-    (matched, decided, denied) = seen.events[1:4]
+    matched, scored = seen.one("rule.matched"), seen.one("anomaly.scored")
     assert (matched.variables, matched.text, matched.score, matched.action) == (
         ("ARGS:q",),
         "xxxxx xxxxxx",
@@ -40,8 +40,8 @@ def test_a_score_over_the_threshold_refuses_and_says_what_made_it() -> None:
         "logged",
     )
     assert matched.reason == "SQL in …"
-    assert decided.action == "denied"
-    assert denied.reason == "Score 5 …"
+    assert (scored.score, scored.threshold, scored.rules, scored.action) == (5, 5, ("waf.942 +5",), "denied")
+    assert seen.one("request.denied").reason == "Score 5 …"
     assert "union" not in repr(seen.events)
 
 
@@ -316,6 +316,13 @@ def test_headers_have_names_again() -> None:
     }
     assert (seen.method, seen.protocol, seen.client) == (b"POST", b"HTTP/1.1", b"203.0.113.9")
     assert seen.unique_id == request.id.encode()
+
+
+def test_names_in_events_are_shown_if_they_are_plain() -> None:
+    plain, odd = judge(environ(target="/?a.b[0]=union+select")), judge(environ(target="/?union+select+p4ss'=1"))
+
+    assert plain.one("rule.matched").variables == ("ARGS:a.b[0]",)
+    assert odd.one("rule.matched").variables == ("ARGS_NAMES:xxxxx xxxxxx x0xx'",)
 
 
 def test_text_in_events_is_a_shape() -> None:

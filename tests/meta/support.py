@@ -13,6 +13,7 @@ from bsguard.contract.rules import RULES as CONTRACT_RULES
 from bsguard.core.config import settings_of
 from bsguard.core.rules import RULES as ANY_LAYER_RULES
 from bsguard.core.settings import Settings
+from bsguard.managed.rules import RULES as MANAGED_RULES
 from bsguard.observe.config import EventsConfig
 from bsguard.protocol.rules import RULES as PROTOCOL_RULES
 from bsguard.standard import LAYERS, layer_class
@@ -35,7 +36,7 @@ GROUPS: dict[str, type[Any]] = {
     "EVENTS_": EventsConfig,
 }
 SETTINGS = {f"BSGUARD_{group}{key}": field for group, cls in GROUPS.items() for key, field in settings_of(cls).items()}
-RULES = {**PROTOCOL_RULES, **Waf.rules, **CONTRACT_RULES, **TENANT_RULES, **ANY_LAYER_RULES}
+RULES = {**PROTOCOL_RULES, **Waf.rules, **MANAGED_RULES, **CONTRACT_RULES, **TENANT_RULES, **ANY_LAYER_RULES}
 
 _PASSED_OVER = {"build", "dist", "instance", "node_modules", "__pycache__"}
 

@@ -12,16 +12,19 @@ import yaml
 from openapi_core import Config, OpenAPI
 from openapi_core.testing import MockRequest, MockResponse
 
-from sample_app.api_keys import Scope
+from sample_app.api_keys import API_SCOPES, Scope
+from sample_app.catalogue import Provider
 
 if TYPE_CHECKING:
     from werkzeug.test import TestResponse
 
+    from sample_app.edges import Edges
     from sample_app.services import ControlPlane
+    from tests.sample_app.fakes import FakeArtifacts, FakePort
 
 ROOT = Path(__file__).parents[2]
 CRON_SECRET = "c0ffee" * 8
-ALL_SCOPES = tuple(Scope)
+ALL_SCOPES = API_SCOPES
 
 
 @dataclass
@@ -41,6 +44,8 @@ class Service:
     app: Any
     parts: ControlPlane
     clock: Clock
+    edges: Edges
+    folder: Path = Path()
     client: Any = field(init=False)
 
     def __post_init__(self) -> None:
@@ -51,6 +56,15 @@ class Service:
 
     def headers(self, *scopes: Scope, account: str = "acme", **options: Any) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.token(*scopes, account=account, **options)}"}
+
+    def port(self, name: str) -> FakePort:
+        found: Any = self.edges.ports[Provider(name)]
+        return found
+
+    @property
+    def artifacts(self) -> FakeArtifacts:
+        found: Any = self.edges.artifacts
+        return found
 
     def call(self, method: str, path: str, **options: Any) -> TestResponse:
         """Send a request and hold the answer against the contract."""
@@ -124,4 +138,9 @@ def service_config(folder: Path) -> dict[str, Any]:
         "BSGUARD_STATE_DIR": str(folder / "guard"),
         # The app checks what it takes by itself too; `test_contract.py` has what the guard answers before it does.
         "BSGUARD_CONTRACT_MODE": "off",
+        # What goes on besides requests is set going by the tests, and they do not wait.
+        "CONTROL_PLANE_RUNNER_THREADS": 0,
+        "CONTROL_PLANE_SWEEP_SECONDS": 0,
+        "CONTROL_PLANE_STREAM_SECONDS": 0,
+        "CONTROL_PLANE_PUBLIC_URL": "https://api.us.babysea.ai",
     }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sample_app.api_keys import Scope
+from sample_app.api_keys import API_SCOPES
 from sample_app.clock import DAY_MS
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ def test_the_demo_can_be_seeded_again_and_again(service: Service) -> None:
     assert again["data"] == seen["data"]
     assert len(again["data"]["generations"]) == 5
     assert {each["status"] for each in again["data"]["generations"]} == {"succeeded", "failed", "running", "cancelled"}
-    assert (first["account_id"], first["scopes"]) == ("demo", sorted(scope.value for scope in Scope))
+    assert (first["account_id"], first["scopes"]) == ("demo", sorted(scope.value for scope in API_SCOPES))
     assert first["expires_at"] == "2026-04-20T12:00:00.000Z"
 
 

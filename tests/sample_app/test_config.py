@@ -78,7 +78,7 @@ def test_surfaces_given_are_kept() -> None:
 REFUSED = [
     ({"CONTROL_PLANE_DATABASE_URL": "not a url"}, "not a database URL"),
     ({"CONTROL_PLANE_DATABASE_URL": 5}, "not a database URL"),
-    ({"CONTROL_PLANE_DATABASE_URL": "mysql://user:hunter2@db/x"}, "must be an SQLite URL"),
+    ({"CONTROL_PLANE_DATABASE_URL": "mysql://user:hunter2@db/x"}, "must begin with one of sqlite, postgresql+psycopg."),
     ({"CONTROL_PLANE_DATABASE_URL": "sqlite://"}, "must name a file"),
     ({"CONTROL_PLANE_DATABASE_URL": "sqlite:///:memory:"}, "must name a file"),
     ({"CONTROL_PLANE_API_HOSTS": "localhost:8000"}, "without port"),

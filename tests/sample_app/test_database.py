@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.schema import CreateTable
 
 from sample_app import database as module
 from sample_app.api_keys import ApiKeyStore, Scope
-from sample_app.database import Database
+from sample_app.database import Database, WrongVersion
+from sample_app.generations import Filters, GenerationStore
+from sample_app.tables import api_keys
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,9 +59,9 @@ def test_a_forked_process_gets_connections_of_its_own(tmp_path: Path, monkeypatc
     monkeypatch.setattr(os, "getpid", lambda: -1)
     after = database._current()
     assert after is not before
-    assert after.pool is not before.pool
-    before.dispose()
-    after.dispose()
+    assert after.engine.pool is not before.engine.pool
+    before.engine.dispose()
+    after.engine.dispose()
 
 
 def test_threads_write_side_by_side(service: Service) -> None:
@@ -113,3 +117,28 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
         delete_and_fail()
     assert store.find(key_id) is not None
     database.dispose()
+
+
+def test_tables_of_the_first_release_are_taken_over_with_their_keys(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "data.sqlite3") as old:
+        old.execute("CREATE TABLE generations (generation_id VARCHAR(36) PRIMARY KEY)")
+        old.execute("INSERT INTO generations VALUES ('gen_1')")
+        old.execute(str(CreateTable(api_keys)))
+        old.execute("CREATE INDEX idx_api_keys_account ON api_keys (account_id)")
+        old.execute("INSERT INTO api_keys VALUES ('0123', x'00', 'acme', '', 'read', 1, NULL, NULL)")
+    old.close()
+    database = Database(url(tmp_path))
+
+    assert [key.key_id for key in ApiKeyStore(database, lambda: 1).list()] == ["0123"]
+    assert GenerationStore(database).page("acme", Filters(), after=None, rows_max=1).generations == ()
+    database.dispose()
+
+
+def test_tables_of_another_version_are_left_alone(tmp_path: Path) -> None:
+    database = Database(url(tmp_path))
+    with database.writing() as connection:
+        connection.execute(text("UPDATE control_plane_version SET version = 99"))
+    database.dispose()
+
+    with pytest.raises(WrongVersion, match=r"version \[99\] and this is version 2"):
+        Database(url(tmp_path)).prepare()

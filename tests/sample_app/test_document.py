@@ -13,14 +13,14 @@ from sample_app.config import REGION_HOSTS, UPLOAD_MEDIA_TYPES
 from sample_app.errors import ErrorCode
 from sample_app.generation_request import FIELDS, OUTPUT_FORMATS, RATIOS, RESOLUTIONS
 from sample_app.generations import Status
-from sample_app.operations import Access, operations
+from sample_app.operations import Access, Views, operations
 from sample_app.requests import LIMIT_DEFAULT, LIMIT_MAX
 from tests.sample_app.support import DOCUMENT, Service, documented
 
 SCHEMAS = DOCUMENT["components"]["schemas"]
 OPERATIONS = documented()
 TABLE = operations(
-    *([type("Views", (), {"__getattr__": lambda _self, _name: None})()] * 3),
+    Views(*([type("Views", (), {"__getattr__": lambda _self, name: name})()] * 6)),
     type("Plan", (), {"limited": lambda _self, _rates, _scope, view: view})(),
 )
 
@@ -61,8 +61,11 @@ def test_the_table_and_the_document_ask_for_the_same_credentials() -> None:
         security = OPERATIONS[row.operation_id][2]["security"]
         if isinstance(row.access, Scope):
             assert security[0] == {"apiKey": [row.access.value]}, row.operation_id
+            assert ({"signedAddress": []} in security) == (row.signed is not None) == (len(security) == 2)
         elif row.access is Access.CRON:
             assert security == [{"cronSecret": []}]
+        elif row.access is Access.PLAYGROUND:
+            assert security == [{"playgroundKey": []}, {"dashboardSession": [], "dashboardToken": []}]
         else:
             assert not any("apiKey" in way for way in security), row.operation_id
         asked[row.operation_id] = row.access
@@ -70,7 +73,6 @@ def test_the_table_and_the_document_ask_for_the_same_credentials() -> None:
     assert len(asked) == 15
     assert [name for name, access in asked.items() if access is Access.OPEN] == [
         "getHealth",
-        "runPlayground",
         "receiveProviderWebhook",
     ]
 
@@ -159,4 +161,4 @@ def test_every_error_code_is_documented_as_it_is() -> None:
     rows = re.findall(r"^\| (BSE2\d{3}) \| (\d+) \| (\w+) \| (.*?) \|$", SCHEMAS["ErrorCode"]["description"], re.M)
 
     assert rows == [(each.code, str(each.status), each.kind, each.when) for each in ErrorCode]
-    assert len({each.code for each in ErrorCode}) == len(rows) == 22
+    assert len({each.code for each in ErrorCode}) == len(rows) == 36

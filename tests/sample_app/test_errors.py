@@ -10,11 +10,13 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import ClientDisconnected
 
+from sample_app import create_app, leases
 from sample_app.api_keys import Scope
 from sample_app.catalogue import Catalogue
 from sample_app.database import Database
 from sample_app.errors import ErrorCode
-from tests.sample_app.support import Service
+from sample_app.providers.port import Accepted
+from tests.sample_app.support import CRON_SECRET, Service, service_config
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,12 +67,101 @@ def gone_client(service: Service, monkeypatch: pytest.MonkeyPatch) -> Any:
     return service.call("POST", "/v1/estimate", headers=service.headers())
 
 
+def paying(service: Service) -> dict[str, str]:
+    service.parts.database.prepare()
+    service.parts.database.ledger.topup("acme", 10_000, key="test")
+    return service.headers()
+
+
+def post(path: str, **options: Any) -> Send:
+    return lambda service, _: service.call("POST", path, headers=service.headers(), **options)
+
+
+def image(**fields: Any) -> Send:
+    return post("/v1/generate/image/reef-1", json={"generation_prompt": "a reef", **fields})
+
+
+def webhook(signature: str) -> Send:
+    headers = {"webhook-id": "1", "webhook-timestamp": "1", "webhook-signature": signature}
+    path = f"/v1/webhooks/fal?attempt={'0' * 32}"
+    return lambda service, _: service.call("POST", path, headers=headers, json={"id": "job", "status": "working"})
+
+
+def playground(headers: dict[str, str]) -> Send:
+    body = {"model": "reef-1", "generation_prompt": "a reef"}
+    return lambda service, _: service.call("POST", "/v1/playground", headers=headers, json=body)
+
+
+def reused_key(service: Service, _: pytest.MonkeyPatch) -> Any:
+    headers = service.headers() | {"Idempotency-Key": "one"}
+    assert service.call("POST", "/v1/billing/topups", headers=headers, json={"credits": 5}).status_code == 201
+    return service.call("POST", "/v1/billing/topups", headers=headers, json={"credits": 6})
+
+
+def running_request(service: Service, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """What PostgreSQL says when the transaction that has the key does not end in time."""
+
+    class LockNotAvailable(Exception):
+        sqlstate = "55P03"
+
+    def wait(*_arguments: object) -> bool:
+        raise OperationalError("INSERT", {}, LockNotAvailable())
+
+    monkeypatch.setattr("sample_app.idempotency.insert_new", wait)
+    headers = service.headers() | {"Idempotency-Key": "one"}
+    return service.call("POST", "/v1/billing/topups", headers=headers, json={"credits": 5})
+
+
+def unfinished(service: Service, headers: dict[str, str]) -> Any:
+    service.port("replicate").submits[:] = [Accepted("job")]
+    body = {"generation_prompt": "a reef"}
+    return service.call("POST", "/v1/generate/image/reef-1", headers=headers, json=body)
+
+
+def too_many_running(service: Service, _: pytest.MonkeyPatch) -> Any:
+    headers = paying(service)
+    assert unfinished(service, headers).status_code == 202
+    return unfinished(service, headers)
+
+
+def too_many_streams(service: Service, _: pytest.MonkeyPatch) -> Any:
+    headers = paying(service)
+    path = unfinished(service, headers).headers["Location"]
+    for _turn in range(2):
+        service.parts.streams.slots.take(headers["Authorization"][11:27])
+    return service.call("GET", path, headers=headers | {"Accept": "text/event-stream"})
+
+
+def ended(service: Service, _: pytest.MonkeyPatch) -> Any:
+    headers = paying(service)
+    body = {"generation_prompt": "a reef"}
+    path = service.call("POST", "/v1/generate/image/reef-1", headers=headers, json=body).headers["Location"]
+    return service.call("POST", f"{path}/cancel", headers=headers)
+
+
+def running_job(service: Service, _: pytest.MonkeyPatch) -> Any:
+    with service.parts.database.writing() as connection:
+        assert leases.take_job(connection, "sweep", "somebody", service.clock(), service.clock() + 1)
+    return service.call("POST", "/v1/cron/sweep", headers={"X-Cron-Secret": CRON_SECRET})
+
+
+def no_provider(service: Service, _: pytest.MonkeyPatch) -> Any:
+    ports: Any = service.edges.ports
+    ports.clear()
+    made = create_app(service_config(service.folder), clock=service.clock, edges=service.edges)
+    again = Service(made, made.extensions["control_plane"], service.clock, service.edges)
+    try:
+        return image()(again, pytest.MonkeyPatch())
+    finally:
+        again.parts.database.dispose()
+
+
 def too_many_videos(service: Service, _: pytest.MonkeyPatch) -> Any:
-    headers = {**service.headers(), "Idempotency-Key": "01934f5e-plan"}
+    headers = paying(service) | {"Idempotency-Key": "01934f5e-plan"}
     body = {"generation_prompt": "a reef"}
     for _turn in range(6):
         answer = service.call("POST", "/v1/generate/video/current-1", headers=headers, json=body, buffered=True)
-        assert answer.status_code == 501
+        assert answer.status_code == 202
     answer = service.call("POST", "/v1/generate/video/current-1", headers=headers, json=body, buffered=True)
     assert 1 <= int(answer.headers["Retry-After"]) <= 61
     return answer
@@ -111,7 +202,21 @@ REACHED: dict[ErrorCode, tuple[Send, dict[str, Any]]] = {
     ErrorCode.UNSUPPORTED_OPTION: (estimate(json={"model": "reef-1", "generation_resolution": "4K"}), {}),
     ErrorCode.GENERATION_NOT_FOUND: (get("/v1/generations/gen_1"), {}),
     ErrorCode.PLAN_LIMIT_REACHED: (too_many_videos, {}),
-    ErrorCode.NOT_IMPLEMENTED: (get("/v1/usage"), {}),
+    ErrorCode.INVALID_WEBHOOK: (webhook("forged"), {}),
+    ErrorCode.INVALID_PLAYGROUND_ACCESS: (playground({"Cookie": "dashboard_session=acme.99999999999.x"}), {}),
+    ErrorCode.INVALID_SIGNATURE: (get(f"/v1/files/file_{'0' * 32}?expires=99999999999&signature=x"), {}),
+    ErrorCode.MISSING_IDEMPOTENCY_KEY: (post("/v1/billing/topups", json={"credits": 5}), {}),
+    ErrorCode.IDEMPOTENCY_KEY_REUSED: (reused_key, {}),
+    ErrorCode.REQUEST_RUNNING: (running_request, {}),
+    ErrorCode.INSUFFICIENT_CREDITS: (image(), {}),
+    ErrorCode.TOO_MANY_RUNNING: (too_many_running, {"CONTROL_PLANE_UNFINISHED_MAX": 1}),
+    ErrorCode.STREAM_LIMIT_REACHED: (too_many_streams, {}),
+    ErrorCode.FILE_NOT_FOUND: (get(f"/v1/files/file_{'0' * 32}"), {}),
+    ErrorCode.ALREADY_ENDED: (ended, {}),
+    ErrorCode.INPUT_FILE_NOT_FOUND: (image(generation_input_file=f"file_{'0' * 32}"), {}),
+    ErrorCode.FILE_REFUSED: (post("/v1/files", data=b"no image", content_type="image/png"), {}),
+    ErrorCode.JOB_RUNNING: (running_job, {}),
+    ErrorCode.NO_PROVIDER: (no_provider, {}),
     ErrorCode.SERVICE_UNAVAILABLE: (without_database, {}),
     ErrorCode.INTERNAL_ERROR: (with_a_fault, {}),
 }
@@ -139,7 +244,7 @@ def test_every_code_is_reachable(
 
 def test_all_rows_were_reached() -> None:
     assert set(REACHED) == set(ErrorCode)
-    assert len(REACHED) == 22
+    assert len(REACHED) == 36
 
 
 def test_a_wrong_method_says_the_right_ones(service: Service) -> None:

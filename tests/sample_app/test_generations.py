@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sample_app import generations
 from sample_app.catalogue import MediaKind
 from sample_app.errors import ApiError, ErrorCode
 from sample_app.generations import Generation, Position, Status
@@ -43,8 +44,9 @@ def generation(number: int, account: str = "acme", **changes: Any) -> Generation
 
 
 def add(service: Service, *made: Generation) -> None:
-    for each in made:
-        assert service.parts.generations.add(each)
+    with service.parts.database.writing() as connection:
+        for each in made:
+            assert generations.add(connection, each, due_at=None)
 
 
 def walk(
@@ -230,7 +232,8 @@ def test_what_is_no_generation_is_not_found(generation_id: str, service: Service
 def test_an_id_is_stored_once(service: Service) -> None:
     add(service, generation(1))
 
-    assert service.parts.generations.add(generation(1, account="other")) is False
+    with service.parts.database.writing() as connection:
+        assert generations.add(connection, generation(1, account="other"), due_at=None) is False
     assert service.parts.generations.find("acme", f"gen_{1:032x}") == generation(1)
 
 
@@ -261,7 +264,7 @@ def test_a_generation_as_an_event_stream(
         assert response.text.endswith("\n\n")
         assert response.text.startswith("retry: 2000\n")
     if events:
-        fields = dict(line.split(": ", 1) for line in response.text.strip().splitlines())
+        fields = dict(line.split(": ", 1) for line in response.text.splitlines() if line)
         shown = service.call("GET", path, headers=service.headers()).get_json()["data"]
         assert (fields["id"], json.loads(fields["data"])) == ("4", shown)
 

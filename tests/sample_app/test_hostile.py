@@ -15,7 +15,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sample_app import create_app
+from sample_app import create_app, generations
+from tests.sample_app.fakes import fake_edges
 from tests.sample_app.support import CRON_SECRET, Clock, Service, documented, service_config
 from tests.sample_app.test_access_control import PATHS
 from tests.sample_app.test_generations import generation
@@ -85,9 +86,11 @@ def service(request: pytest.FixtureRequest) -> Iterator[Service]:
     with tempfile.TemporaryDirectory() as folder:
         clock = Clock()
         switched = {} if request.param == "guarded" else {"BSGUARD_ENABLED": False}
-        app = create_app(service_config(Path(folder)) | switched, clock=clock)
-        service = Service(app, app.extensions["control_plane"], clock)
-        assert service.parts.generations.add(generation(0))
+        edges = fake_edges()
+        app = create_app(service_config(Path(folder)) | switched, clock=clock, edges=edges)
+        service = Service(app, app.extensions["control_plane"], clock, edges)
+        with service.parts.database.writing() as connection:
+            assert generations.add(connection, generation(0), due_at=None)
         yield service
         app.extensions["control_plane"].database.dispose()
 

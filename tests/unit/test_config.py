@@ -109,7 +109,7 @@ def test_a_config_error_lists_its_problems_and_counts_them() -> None:
 
 
 def test_problem_ids_are_stable_and_each_says_what_it_means() -> None:
-    assert list(config.PROBLEMS) == [f"bsguard.E00{number}" for number in range(1, 7)]
+    assert list(config.PROBLEMS) == [f"bsguard.E00{number}" for number in range(1, 8)]
     assert all(text.endswith(".") for text in config.PROBLEMS.values())
 
 

@@ -72,6 +72,11 @@ def planned(**values: object) -> Callable[[Path], object]:
     return lambda _tmp_path: read_plan(values, prefix="BSGUARD_")
 
 
+def a_rule_set(path: Path, text: str) -> Path:
+    (path / "REQUEST-1-X.conf").write_text(text)
+    return path
+
+
 PROVOKED: dict[str, tuple[Callable[[Path], object], str, str, str]] = {
     "an unknown key": (planned(MODUS="off"), "bsguard.E001", "BSGUARD_MODUS", "did you mean BSGUARD_MODE?"),
     "an unknown key of a layer": (
@@ -99,7 +104,7 @@ PROVOKED: dict[str, tuple[Callable[[Path], object], str, str, str]] = {
         planned(LAYERS=["x"]),
         "bsguard.E002",
         "BSGUARD_LAYERS",
-        "there are: protocol, waf, limiter, contract, tenant",
+        "there are: protocol, waf, limiter, managed, contract, tenant",
     ),
     "an inspection limit over the hard maximum": (
         planned(INSPECT_BYTES_MAX=4096, BODY_BYTES_MAX=2048),
@@ -126,11 +131,17 @@ PROVOKED: dict[str, tuple[Callable[[Path], object], str, str, str]] = {
         "x.yaml",
         "cannot be read",
     ),
+    "a rule file with a mistake": (
+        lambda path: planned(MANAGED_CRS_DIR=str(a_rule_set(path, "SecRule ARGS")))(path),
+        "bsguard.E007",
+        "BSGUARD_MANAGED_CRS",
+        "SecRule takes 2 to 3 words",
+    ),
     "a file nested without end": (from_file("a.json", "[" * 100_000), "bsguard.E005", "a.json", "cannot be read"),
 }
 
 
-@pytest.mark.parametrize(("provoke", "problem_id", "key", "words"), table(19, PROVOKED))
+@pytest.mark.parametrize(("provoke", "problem_id", "key", "words"), table(20, PROVOKED))
 def test_each_problem_is_told_by_id_key_and_remedy(
     tmp_path: Path, provoke: Callable[[Path], object], problem_id: str, key: str, words: str
 ) -> None:
@@ -257,13 +268,13 @@ def test_settings_from_the_environment_arrive_as_text(
 
 
 def test_layers_are_used_in_standard_order_however_they_are_listed() -> None:
-    assert tuple(LAYERS) == ("protocol", "waf", "limiter", "contract", "tenant")
-    assert read_plan({"CONTRACT_DOCUMENTS": ["api.yaml"]}).used == tuple(LAYERS)
+    assert tuple(LAYERS) == ("protocol", "waf", "limiter", "managed", "contract", "tenant")
+    assert read_plan({"CONTRACT_DOCUMENTS": ["api.yaml"]}).used == ("protocol", "waf", "limiter", "contract", "tenant")
     assert read_plan({}).used == ("protocol", "waf", "limiter", "tenant"), (
         "a contract without documents has nothing to do"
     )
     assert read_plan({"LAYERS": ["tenant"]}).used == ("tenant",)
-    assert [layer_class(name).name for name in LAYERS] == ["protocol", "waf", "limiter", "contract", "tenant"]
+    assert [layer_class(name).name for name in LAYERS] == list(LAYERS)
 
 
 def test_a_plan_that_was_read_is_used_as_it_is(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Webhooks: the signatures on them, and those that go out to customers."""
