@@ -117,6 +117,7 @@ def read_plan(values: Mapping[str, object], *, prefix: str = "") -> Plan:
         for group, cls in groups.items()
     }
     events = configs.pop("events")
+    configs = {group: config.settled(settings) for group, config in configs.items()}
     problems += _contradictions(settings, prefix)
     problems += _idle_rule_modes(settings, configs, prefix)
     problems += exception_problems(settings, configs, prefix)

@@ -19,7 +19,7 @@ from bsguard.core.events import printable
 from bsguard.extension import PREFIX
 from bsguard.managed.folder import WITHOUT_RULES, installed_in
 from bsguard.managed.install import DEFAULT_VERSION, archive_at, fetch, install_archive, install_folder
-from bsguard.managed.sources import folder_of, read_program, setup_file
+from bsguard.managed.sources import read_program, setup_file
 from bsguard.seclang.prefilter.scanners import available
 
 if TYPE_CHECKING:
@@ -109,10 +109,11 @@ def status(context: click.Context, as_json: bool) -> None:
     """What is installed, what is in use, and what is wrong with it. Exits with 1 if anything is."""
     source, config = _settings(context)
     settings = source.plan.settings
+    config = config.settled(settings)
     problems = [str(problem) for problem in config.problems(settings, f"{PREFIX}MANAGED_")]
-    folder = folder_of(config, settings.state_dir)
     installed = installed_in(source.state_dir)
-    program = config.program(settings)
+    folder = config.crs_dir or (None if installed is None else installed[1])
+    program = config.program()
     setup = setup_file(config, folder) if folder is not None else None
     facts: dict[str, Any] = {
         "in_use": not config.idle,
@@ -212,7 +213,8 @@ def _settings(context: click.Context) -> tuple[Source, ManagedConfig]:
 def _program(context: click.Context) -> Program:
     """The rules as they are set up, in use or not."""
     source, config = _settings(context)
-    folder = folder_of(config, source.state_dir)
+    installed = installed_in(source.state_dir)
+    folder = config.crs_dir or (None if installed is None else installed[1])
     if folder is None:
         raise click.ClickException("no rule set is installed; run flask bsguard crs install")
     try:

@@ -8,7 +8,7 @@ A layer that wraps another layer directly is driven together with it: all heads 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, TypeVar, cast
 
 from bsguard.core import readers
 from bsguard.core.clock import SYSTEM_CLOCK
@@ -48,6 +48,10 @@ class LayerConfig:
         "What happens to a request when the layer itself fails: `closed` refuses it with 503, `open` lets it pass.",
         readers.one_of("closed", "open"),
     )
+
+    def settled(self, settings: Settings) -> Self:  # noqa: ARG002  most layers look nothing up
+        """These settings, with what is looked up once in their place. Called before :meth:`problems`."""
+        return self
 
     def rule_ids(self, settings: Settings) -> tuple[str, ...]:  # noqa: ARG002  most layers have none
         """Ids of rules that the operator has written or installed, besides the layer's own."""
@@ -105,7 +109,8 @@ class Layer(Generic[C]):
             self.config = config
         else:
             prefix = f"{self.name.upper()} "
-            self.config = cast("C", read_settings(self.config_class, config or {}, problems, prefix=prefix))
+            made = cast("C", read_settings(self.config_class, config or {}, problems, prefix=prefix))
+            self.config = made.settled(self.settings)
             problems += self.config.problems(self.settings, prefix)
         if problems:
             raise ConfigError(problems)

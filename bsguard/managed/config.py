@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from bsguard.core import readers
 from bsguard.core.config import CONTRADICTION, UNREADABLE, UNUSABLE_RULES, Wanted, setting
 from bsguard.core.errors import Problem
 from bsguard.core.grammar import MEDIA_TYPE
-from bsguard.managed.folder import WITHOUT_RULES
+from bsguard.core.settings import DEFAULT_STATE_DIR
+from bsguard.managed.folder import WITHOUT_RULES, installed_in
 from bsguard.managed.rules import RULES
-from bsguard.managed.sources import folder_of, read_program, rule_files
+from bsguard.managed.sources import read_program, rule_files
 from bsguard.seclang.errors import RuleError
 from bsguard.seclang.layer import RulesConfig
 from bsguard.seclang.prefilter.scanners import available
@@ -129,19 +131,25 @@ class ManagedConfig(RulesConfig):
         """Without a rule set there is nothing to do."""
         return not (self.crs_dir is not None if self.crs is None else self.crs)
 
-    def program(self, settings: Settings) -> Program | None:
+    def settled(self, settings: Settings) -> Self:
+        """With the folder of what is installed: a state directory that turns out to be read-only is still read."""
+        if self.idle or self.crs_dir is not None:
+            return self
+        found = installed_in(settings.state_dir or DEFAULT_STATE_DIR)
+        return self if found is None else dataclasses.replace(self, crs_dir=found[1])
+
+    def program(self) -> Program | None:
         """The rules; None where there are none, or they cannot be used, which :meth:`problems` tells."""
-        folder = folder_of(self, settings.state_dir)
-        if self.idle or folder is None:
+        if self.idle or self.crs_dir is None:
             return None
         try:
-            return read_program(self, folder)
+            return read_program(self, self.crs_dir)
         except RuleError:
             return None
 
     def rule_ids(self, settings: Settings) -> tuple[str, ...]:
         """Ids of the rules of the rule set; whatever exceptions name where it is not in use."""
-        program = None if WITHOUT_RULES.get() else self.program(settings)
+        program = self.program() if self._used(settings) else None
         if program is None:
             named = (exemption.rule for exemption in settings.exceptions)
             return tuple(rule for rule in named if rule.startswith("managed."))
@@ -149,7 +157,7 @@ class ManagedConfig(RulesConfig):
 
     def problems(self, settings: Settings, prefix: str) -> Iterator[Problem]:
         """What of the rule set cannot be used."""
-        if self.idle or WITHOUT_RULES.get():
+        if not self._used(settings):
             return
         yield from self.parameter_problems(settings, "managed", prefix)
         detection = self.detection_paranoia_level
@@ -162,7 +170,7 @@ class ManagedConfig(RulesConfig):
                 f"milliseconds for 16 KB; pip install google-re2, or set {prefix}ALLOW_SLOW_TIER to accept that"
             )
             yield Problem(UNUSABLE_RULES, f"{prefix}CRS", message)
-        folder = folder_of(self, settings.state_dir)
+        folder = self.crs_dir
         if folder is None:
             message = f"no rule set is installed; run flask bsguard crs install, or name its folder in {prefix}CRS_DIR"
             yield Problem(UNREADABLE, f"{prefix}CRS", message)
@@ -172,6 +180,12 @@ class ManagedConfig(RulesConfig):
             yield Problem(UNREADABLE, f"{prefix}CRS_DIR", message)
             return
         yield from self._rule_problems(folder, prefix)
+
+    def _used(self, settings: Settings) -> bool:
+        """Whether anything is to be judged; an application that is left alone, as in its tests, needs no rules."""
+        left_out = settings.layers is not None and "managed" not in settings.layers
+        off = left_out or not settings.enabled or (self.mode or settings.mode) == "off"
+        return not (self.idle or off or WITHOUT_RULES.get())
 
     def _rule_problems(self, folder: Path, prefix: str) -> Iterator[Problem]:
         if self.plugins_dir is not None and not self.plugins_dir.is_dir():

@@ -10,8 +10,6 @@ import glob
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from bsguard.core.settings import DEFAULT_STATE_DIR
-from bsguard.managed.folder import installed_in
 from bsguard.seclang import parser
 from bsguard.seclang.parser import Snippet
 
@@ -28,14 +26,6 @@ _SETTINGS_ID: Final = 900_000_002
 _SETUP_NAMES: Final = ("crs-setup.conf", "crs-setup.conf.example")
 #: What a rule set without a set-up file needs to know.
 _BARE_SETUP: Final = f'SecAction "id:{_SETUP_ID},phase:1,pass,nolog,setvar:tx.crs_setup_version=1"'
-
-
-def folder_of(config: ManagedConfig, state_dir: Path | None) -> Path | None:
-    """The folder of the rule set: the one named, else the one installed; None if there is none."""
-    if config.crs_dir is not None:
-        return config.crs_dir
-    found = installed_in(state_dir or DEFAULT_STATE_DIR)
-    return None if found is None else found[1]
 
 
 def read_program(config: ManagedConfig, folder: Path) -> Program:
@@ -71,7 +61,7 @@ def setup_file(config: ManagedConfig, folder: Path) -> Path | None:
 def rule_files(folder: Path) -> list[Path]:
     """The files of the rule set itself, in their order."""
     rules = folder / "rules"
-    return sorted((rules if rules.is_dir() else folder).glob("*-*-*.conf"))
+    return sorted(rules.glob("*.conf")) if rules.is_dir() else sorted(folder.glob("RE*-*-*.conf"))
 
 
 def _sources(config: ManagedConfig, folder: Path) -> Iterator[Path | Snippet]:

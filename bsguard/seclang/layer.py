@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from abc import abstractmethod
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 from bsguard.core.config import CONTRADICTION, nearest
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 _VARIABLES_MAX: Final = 5
 #: Rules that an event about a score lists.
 _RULES_MAX: Final = 20
+#: Names of parameters that are remembered for each exception.
+_KEYS_MAX: Final = 8192
 _TEXT_BYTES_MAX: Final = 64
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_.\-\[\]$@/*]{1,128}")
 _MACRO: Final = re.compile(r"%\{[^}]*\}")
@@ -186,9 +189,12 @@ class RulesLayer(Layer[C]):
         if parameter is None:
             return _Excepted(exemption, ids)
         fits = parameter.fits
-        return _Excepted(
-            exemption, ids, (ids, parameter.collection, lambda key: fits(key.decode("utf-8", "backslashreplace")))
-        )
+
+        @lru_cache(maxsize=_KEYS_MAX)  # many rules ask about the same few names
+        def excludes(key: bytes) -> bool:
+            return fits(key.decode("utf-8", "backslashreplace"))
+
+        return _Excepted(exemption, ids, (ids, parameter.collection, excludes))
 
     # What became of it.
 
@@ -207,7 +213,9 @@ class RulesLayer(Layer[C]):
             decided = decided or decides
             yield self._finding(engine, match, "deny" if decides else "log")
         for match in engine.spared[spared:]:
-            refuses = self._rules[match.rule_id].disruptive in _REFUSING
+            # A rule that only leaves parameters out is not kept from refusing for the others, which it has done then.
+            whole = match.rule_id in engine.exclusions.watched
+            refuses = whole and self._rules[match.rule_id].disruptive in _REFUSING
             yield self._finding(engine, match, "deny" if refuses else "log")
         if verdict.allowed or decided:
             return

@@ -14,6 +14,7 @@ from bsguard import BSGuard
 from bsguard.cli import group, main
 from bsguard.cli.raw_request import NotARequest, read_request
 from bsguard.extension import guard_of
+from bsguard.observe.store import EventStore
 from tests.managed.crs_like import a_rule_set
 
 if TYPE_CHECKING:
@@ -141,10 +142,16 @@ def test_every_layer_has_its_say(name: str, explained: Any) -> None:
     assert (facts["outcome"], facts["rule"]) == (outcome, rule)
 
 
-def test_it_leaves_no_trace(explained: Any, tmp_path: Path, settings: dict[str, Any]) -> None:
+def test_it_leaves_no_trace(
+    explained: Any, tmp_path: Path, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings["LIMITER_GLOBAL_RATE"] = "1/minute"
+    stored: list[object] = []
+    monkeypatch.setattr(EventStore, "__call__", lambda _self, event: stored.append(event))
 
     assert [explained(XSS)["outcome"] for _ in range(3)] == ["passed"] * 3
+    assert explained(SQL)["outcome"] == "refused"
+    assert stored == []
     assert not (tmp_path / "state" / "events.sqlite").exists()
 
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bsguard import Managed, guard
-from bsguard.core.errors import ConfigError
+from bsguard.core.errors import ConfigError, StateUnusable
 from bsguard.managed import config as config_module
+from bsguard.managed.install import install_folder
 from bsguard.standard import read_plan
 from bsguard.testing import FakeClock, environ, run
 from tests.managed.crs_like import a_rule_set
@@ -339,12 +340,48 @@ def test_rule_files_that_switch_the_engine_off_are_an_error(rules: Path, tmp_pat
         Managed(hello, {"CRS_DIR": rules, "EXCLUSIONS_BEFORE": [path]})
 
 
+def test_a_set_up_that_the_rule_set_refuses_is_an_error_and_no_refusal_of_everything(rules: Path) -> None:
+    (rules / "crs-setup.conf").write_text("# nothing")
+
+    with pytest.raises(
+        ConfigError, match="the rule set refuses every request as it is set up, by rule 901001: No set-up"
+    ):
+        Managed(hello, {"CRS_DIR": rules})
+
+
 def test_the_slow_tier_alone_has_to_be_asked_for(rules: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(config_module, "available", lambda: "re")
 
     with pytest.raises(ConfigError, match=r"pip install google-re2, or set MANAGED ALLOW_SLOW_TIER to accept that"):
         Managed(hello, {"CRS_DIR": rules})
     assert Managed(hello, {"CRS_DIR": rules, "ALLOW_SLOW_TIER": True}).rule_set
+
+
+def test_an_application_that_is_left_alone_needs_no_rule_set(rules: Path) -> None:
+    for settings in ({"ENABLED": False}, {"MODE": "off"}, {"MANAGED_MODE": "off"}, {"LAYERS": ["tenant"]}):
+        guarded = guard(hello, {"MANAGED_CRS": True, **settings})
+        assert run(guarded, environ(target=SQL)).status == 200
+
+
+def test_a_state_directory_that_cannot_be_written_is_still_read(
+    rules: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = tmp_path / "state"
+    install_folder(state, rules, "2026-11-28T00:00:00+00:00")
+
+    def unusable(*_: object) -> None:
+        raise StateUnusable("a read-only file system")
+
+    monkeypatch.setattr("bsguard.stores.folder.open_folder", unusable)
+    config = {"MODE": "enforce", "LAYERS": ["managed"], "MANAGED_CRS": True, "STATE_DIR": state}
+
+    assert run(guard(hello, config), environ(target=SQL)).status == 403
+
+
+def test_a_rule_file_by_any_name_is_read(rules: Path) -> None:
+    (rules / "rules" / "own.conf").write_text('SecRule ARGS "@streq x" "id:1,phase:2,deny,msg:\'X\'"')
+
+    assert managed(environ(target="/?q=x"), rules).denied == ["1"]
 
 
 def test_it_is_idle_without_a_rule_set(tmp_path: Path, rules: Path) -> None:

@@ -7,16 +7,18 @@ from typing import Any
 
 import pytest
 
+from bsguard.core.codes import BLOCKED
 from bsguard.core.config import Wanted
 from bsguard.core.errors import ConfigError
 from bsguard.core.exemptions import Exemption, Parameter
 from bsguard.core.request import Request
 from bsguard.core.settings import Settings
+from bsguard.core.verdict import Finding
 from bsguard.seclang.facts import engine_request
 from bsguard.seclang.layer import masked
 from bsguard.standard import read_plan
-from bsguard.testing import environ
-from tests.managed.support import Small, SmallConfig, Table, judge
+from bsguard.testing import FakeClock, environ, run
+from tests.managed.support import Small, SmallConfig, Table, hello, judge
 
 SQL = "/search?q=1+union+select+2"
 WHY = {"comment": "the search of the old shop"}
@@ -237,6 +239,64 @@ def test_modes_of_single_rules(name: str) -> None:
     seen = judge(environ(target=target), config=SmallConfig(rule_modes=modes))
 
     assert (seen.status, seen.matched, seen.rules("request.would_be_denied")) == (status, matched, would)
+
+
+def test_a_rule_that_is_kept_from_acting_controls_nothing() -> None:
+    class Controlling(Small):
+        text = 'SecRule ARGS "@streq x" "id:1,phase:1,deny,msg:\'X\',ctl:ruleRemoveById=2"\n' + (
+            'SecRule ARGS "@streq x" "id:2,phase:2,deny,msg:\'Y\'"'
+        )
+
+    seen = judge(environ(target="/?q=x"), layer=Controlling, config=SmallConfig(rule_modes=(("waf.1", "monitor"),)))
+
+    assert seen.denied == ["2"]
+
+
+CHAIN = """
+SecRule REQUEST_METHOD "@streq GET" "id:7,phase:2,deny,msg:'Chain',chain"
+    SecRule ARGS "@contains x" ""
+"""
+
+
+def test_a_parameter_that_a_later_link_looks_at_can_be_excepted() -> None:
+    class Chained(Small):
+        text = CHAIN
+
+    def seen(target: str, *parameters: str) -> Any:
+        scopes = [{"rule": "waf.7", "parameter": parameter, **WHY} for parameter in parameters]
+        return judge(environ(target=target), layer=Chained, settings={"EXCEPTIONS": scopes})
+
+    assert seen("/?q=x").denied == ["7"]
+    excepted = seen("/?q=x&r=x", "ARGS:q", "ARGS:r")
+    assert (excepted.status, excepted.excepted, excepted.matched) == (200, ["7", "7"], [])
+    assert (seen("/?q=x&r=x", "ARGS:q").status, seen("/?q=x&r=x", "ARGS:q").excepted) == (403, ["7"])
+    assert seen("/?q=y", "ARGS:q").events[-1].name == "request.finished"
+
+
+def test_exceptions_that_change_at_run_time_are_worked_out_anew() -> None:
+    table = Table({"rule": "waf.942", **WHY})
+    events: list[Any] = []
+    app = Small(hello, overrides=table, clock=FakeClock(), emit=events.append)
+
+    assert run(app, environ(target=SQL)).status == 200
+    table.entries = Table({"rule": "waf.941", **WHY}).entries
+    assert run(app, environ(target=SQL)).status == 403
+
+
+def test_a_match_is_one_event() -> None:
+    assert judge(environ(target="/?q=<script")).rules("rule.matched", "rule.logged") == ["941"]
+
+
+def test_an_exception_of_a_parameter_covers_what_is_about_nothing_else() -> None:
+    exemption = Exemption.parse({"rule": "waf.942", "parameter": "ARGS:q", **WHY})
+    request = Request(environ(), Settings())
+
+    def covered(*parameters: str) -> bool:
+        return exemption.covers(Finding("waf.942", BLOCKED, "why", parameters=parameters), request, 0.0)
+
+    assert covered("ARGS:q")
+    assert not covered("ARGS:q", "ARGS:r")
+    assert not covered()
 
 
 PARAMETERS: dict[str, tuple[str, str, bool]] = {
