@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Final
 from bsguard.core.config import nearest
 from bsguard.seclang.errors import Mistake
 from bsguard.seclang.patterns import compile_pattern, finder, phrases_pattern
+from bsguard.seclang.script_injection import find_script_injection
+from bsguard.seclang.sql_injection import find_sql_injection
 from bsguard.seclang.sqli import detect_sqli
 from bsguard.seclang.xss import detect_xss
 
@@ -226,6 +228,18 @@ def _detect_xss(_: bytes, __: str) -> Callable[[bytes], Captures | None]:
     return lambda value: (value,) if detect_xss(value) else None
 
 
+def _sql_injection(_: bytes, __: str) -> Callable[[bytes], Captures | None]:
+    def match(value: bytes) -> Captures | None:
+        shape = find_sql_injection(value)
+        return None if shape is None else (shape,)
+
+    return match
+
+
+def _script_injection(_: bytes, __: str) -> Callable[[bytes], Captures | None]:
+    return lambda value: (value,) if find_script_injection(value) else None
+
+
 def _always(_: bytes, __: str) -> Callable[[bytes], Captures | None]:
     return lambda value: _HIT  # noqa: ARG005
 
@@ -257,6 +271,8 @@ OPERATORS: Final[Mapping[str, Callable[[bytes, str], Callable[[bytes], Captures 
     "pmfromfile": _pm_from_file,
     "rbl": _never,
     "rx": _rx,
+    "scriptinjection": _script_injection,
+    "sqlinjection": _sql_injection,
     "streq": _text(bytes.__eq__),
     "strmatch": _text(bytes.__contains__),
     "unconditionalmatch": _always,

@@ -73,13 +73,19 @@ _BACKSLASH: Final = ord("\\")
 
 def detect_sqli(value: bytes) -> bytes | None:
     """The shape of the SQL that *value* injects, such as ``q&e``, or None. Linear in the length of *value*."""
+    for _, _, shape in injections(value):
+        return shape.encode("latin-1")
+    return None
+
+
+def injections(value: bytes) -> Iterator[tuple[int, bytes, str]]:
+    """Every way in which *value* goes on as SQL: where it does, which string it has left by then, and the shape."""
     if _PLAIN.fullmatch(value) or (len(value) <= _SIGNAL_BYTES_MAX and not _SIGNAL.search(value.lower())):
-        return None
+        return
     for start, quote in _starts(value):
         shape = fold(value, start, quote)
         if _SHAPES.match(shape):
-            return shape.encode("latin-1")
-    return None
+            yield start, quote, shape
 
 
 def _starts(value: bytes) -> Iterator[tuple[int, bytes]]:

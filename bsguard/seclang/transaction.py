@@ -238,6 +238,8 @@ class Transaction:
         if raw and body:
             self.set("REQUEST_BODY", [(b"", body)])
         parse = PROCESSORS.get(processor.decode("ascii", "replace"))
+        if parse is None and raw and body:
+            self.scalar("REQUEST_BODY_PLAIN", body)
         if parse is not None and body:
             self._take(parse(body, self.first("REQUEST_HEADERS", b"content-type"), self.limits))
 
@@ -257,7 +259,7 @@ class Transaction:
         self.set("MULTIPART_PART_HEADERS", list(parsed.part_headers))
         for flag in parsed.flags:
             self.scalar(f"MULTIPART_{flag}", b"1")
-        texts = [(b"/*", text) for text in parsed.xml_texts]
+        texts = [(b"/*", text) for text in parsed.xml_texts] + [(b"//text()", text) for text in parsed.xml_runs]
         self.set("XML", texts + [(b"//@*", value) for value in parsed.xml_attributes])
         if parsed.strict_error:
             self.scalar("MULTIPART_STRICT_ERROR", b"1")

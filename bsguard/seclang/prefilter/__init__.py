@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from bsguard.seclang.prefilter.chains import TRIGGERS, Values
+from bsguard.seclang.prefilter.chains import FORESEEN, Values
 from bsguard.seclang.prefilter.heads import Heads, matching
 from bsguard.seclang.prefilter.recall import digest
 
@@ -67,7 +67,7 @@ class Seen:
 
     def leaves(self, chain: frozenset[str]) -> bool:
         """Whether the chain leaves all the values as they are, but for the case of letters."""
-        return chain <= TRIGGERS.keys() and chain.isdisjoint(self.changing)
+        return chain <= FORESEEN and chain.isdisjoint(self.changing)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
 from bsguard.seclang.transforms import TRANSFORMS
+from bsguard.seclang.transforms_unwrap import may_be_wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -43,6 +44,10 @@ TRIGGERS: Final[Mapping[str, tuple[bytes, tuple[bytes, ...]]]] = {
     "urldecodeuni": (b"%+", ()),
     "utf8tounicode": (b"\0" + _NOT_ASCII, ()),
 }
+#: Transformations of which that is no question of bytes: whether they may change one of the lines of a text.
+TESTED: Final[Mapping[str, Callable[[bytes], bool]]] = {"unwrap": may_be_wrapped}
+#: Transformations of which it is known when they change something.
+FORESEEN: Final = TRIGGERS.keys() | TESTED.keys()
 #: The same by byte, and by the byte that the string begins with.
 _BY_BYTE: Final = {
     byte: frozenset(name for name, (marks, _) in TRIGGERS.items() if byte in marks)
@@ -129,8 +134,8 @@ class Values:
             position = starts[number + 1]
         return frozenset(found)
 
-    def changing(self) -> frozenset[str]:
-        """Of the transformations in ``TRIGGERS``, those that may change more of a value than the case of letters."""
+    def changing(self, tested: Iterable[str] = TESTED) -> frozenset[str]:
+        """The transformations, of those in ``TRIGGERS`` and *tested*, that may change more than the case of letters."""
         text = self.joined
         found: frozenset[str] = _SEES_NEWLINES if self.has_newlines else frozenset()
         marks = set(text.translate(None, _OTHERS))
@@ -141,7 +146,7 @@ class Values:
                 found |= names
         if _DOT in marks and b"." in self.values:
             found |= _NORMALISE
-        return found
+        return found.union(name for name in tested if self.is_changed_by(name))
 
     def is_changed_by(self, name: str) -> bool:
         """The same for one transformation: whether it may change more of a value than the case of letters."""
@@ -151,6 +156,8 @@ class Values:
         return known
 
     def _test(self, name: str) -> bool:
+        if name in TESTED:
+            return TESTED[name](self.joined)
         trigger = TRIGGERS.get(name)
         if trigger is None or (self.has_newlines and name in _SEES_NEWLINES):
             return True
@@ -159,8 +166,8 @@ class Values:
             return True
         return any(string in text for string in trigger[1]) or (name in _NORMALISE and b"." in self.values)
 
-    def along(self, chain: tuple[str, ...]) -> Iterator[Values]:
-        """What the values become on their way through a chain, at every turn, but for the case of letters.
+    def along(self, chain: tuple[str, ...]) -> Iterator[tuple[Values, bool]]:
+        """What the values become on their way through a chain, but for the case of letters, and whether it ends there.
 
         Base64 is decoded where a value happens to be some, so what is decoded goes on by itself, and so do all the
         values as they were. What values become for certain is among what they are said to become.
@@ -180,7 +187,9 @@ class Values:
                 reached = reached.after(name)
                 if not reached.values:
                     break
-                yield reached
+                yield reached, False
+            else:
+                yield reached, True
 
     def after(self, name: str) -> Values:
         """The values after one transformation; of those in ``_BRANCHES``, only what is new."""

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Final
 from bsguard.seclang.macros import constant, read_template
 from bsguard.seclang.operators import allowed_bytes, phrases_of
 from bsguard.seclang.patterns import compile_pattern, translate
+from bsguard.seclang.script_injection import SIGNS as SCRIPT_SIGNS
+from bsguard.seclang.sql_injection import SIGNS as SQL_SIGNS
 from bsguard.seclang.sqli import SIGNALS
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 PARTS: Final = {
     "cookies": "REQUEST_COOKIES REQUEST_COOKIES_NAMES",
     "names": "ARGS_NAMES ARGS_GET_NAMES ARGS_POST_NAMES",
-    "values": "ARGS ARGS_GET ARGS_POST XML",
+    "values": "ARGS ARGS_GET ARGS_POST XML REQUEST_BODY_PLAIN",
     "files": "FILES FILES_NAMES MULTIPART_FILENAME MULTIPART_NAME MULTIPART_PART_HEADERS",
     "line": "REQUEST_URI REQUEST_URI_RAW REQUEST_FILENAME REQUEST_BASENAME REQUEST_LINE QUERY_STRING",
     "body": "REQUEST_BODY",
@@ -33,6 +35,8 @@ PARTS: Final = {
 PART_OF: Final = {name: part for part, names in PARTS.items() for name in names.split()}
 _LITERAL: Final = frozenset({"beginswith", "contains", "endswith", "streq", "strmatch"})
 _PHRASES: Final = frozenset({"pm", "pmf", "pmfromfile"})
+#: Operators that say themselves what they look for.
+_SIGNS: Final = {"scriptinjection": SCRIPT_SIGNS, "sqlinjection": SQL_SIGNS}
 #: Results of these say nothing about the bytes that went in, so that nothing can be looked for in joined values.
 _DIGESTS: Final = frozenset({"length", "sha1", "md5", "hexencode"})
 
@@ -70,6 +74,8 @@ def _sought(operator: Operator) -> tuple[Sought, ...] | None:
         if compile_pattern(operator.argument).search(b"") is not None:
             return None
         return (translate(operator.argument),)
+    if operator.name in _SIGNS:
+        return tuple(translate(sign) for sign in _SIGNS[operator.name])
     if operator.name in _PHRASES:
         return tuple(phrases_of(operator.name, _encoded(operator.argument), operator.folder))
     if operator.name == "detectsqli":

@@ -12,6 +12,7 @@ the rules, so it is not used.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from bsguard.seclang.patterns import finder, phrases_pattern, with_re
@@ -171,6 +172,7 @@ def pattern_of(sought: Sequence[Sought]) -> Pattern | None:
     return phrases_pattern(literals) if len(literals) == len(sought) else None
 
 
+@lru_cache(maxsize=4096)
 def _caseless(text: str) -> Pattern:
     """A pattern, case aside: in RE2 where it can be, else in ``re``."""
     source = text.encode("latin-1")
