@@ -63,7 +63,7 @@ class Engine:
         self._apart = exclusions.apart if exclusions is not NO_EXCLUSIONS else frozenset()
         #: Whether the rule at hand is only tried.
         self._trying = False
-        #: The parts of the values that the current link has matched.
+        #: The parts of the values that the current rule has matched.
         self._parts: list[bytes] = []
         #: What the rule at hand has added to the anomaly scores.
         self._gained = 0
@@ -162,9 +162,9 @@ class Engine:
         transaction = self.transaction
         transaction.matched = []
         self._gained = 0
+        self._parts = []
         found: tuple[Found, ...] = ()
         for place, link in enumerate(step.links):
-            self._parts = []
             if not self._link(step.rule, link):
                 return None
             if place == 0 and step.rule.log:
@@ -173,28 +173,35 @@ class Engine:
 
     def _fires_apart(self, step: Step) -> bool:
         """The same for a rule that is excluded, or for which parameters are: reports what it is kept from."""
-        whole = self._tried(step)
-        if whole is None:
+        rule = step.rule
+        match, everything = self._tried(step)
+        if match is None:
             return False
-        found = None if step.rule.id in self.exclusions.watched else self._evaluate(step)
-        kept = whole.found
-        if found is not None:
-            match = self._match(step, found)
-            if step.rule.log:
-                self.matches.append(match)
-            kept = tuple(one for one in whole.found if one not in match.found)
-        if step.rule.log and (kept or found is None):
-            self.spared.append(dataclasses.replace(whole, found=kept))
-        return found is not None
+        if rule.id in self.exclusions.watched:
+            if rule.log:
+                self.spared.append(match)
+            return False
+        fired = self.fires(step)
+        for ids, name, excludes in self.exclusions.targets if rule.log else ():
+            if rule.id in ids:
+                excluded = tuple(one for one in everything if one.collection == name and excludes(one.key))
+                if excluded:
+                    self.spared.append(dataclasses.replace(match, found=excluded))
+        return fired
 
-    def _tried(self, step: Step) -> Match | None:
-        """What the rule would report, whatever is excluded; everything is afterwards as it was before."""
+    def _tried(self, step: Step) -> tuple[Match | None, tuple[Found, ...]]:
+        """What the rule would report whatever is excluded, and what all its links match on.
+
+        Everything is afterwards as it was before.
+        """
         transaction = self.transaction
         stores = {name: dict(store) for name, store in transaction.stores.items()}
         self._trying = True
         try:
             found = self._evaluate(step)
-            return None if found is None else self._match(step, found)
+            if found is None:
+                return None, ()
+            return self._match(step, found), tuple(map(_found, transaction.matched, self._parts))
         finally:
             self._trying = False
             transaction.stores = stores

@@ -207,7 +207,9 @@ class RulesLayer(Layer[C]):
             decided = decided or decides
             yield self._finding(engine, match, "deny" if decides else "log")
         for match in engine.spared[spared:]:
-            refuses = self._rules[match.rule_id].disruptive in _REFUSING
+            # A rule that only leaves parameters out is not kept from refusing for the others, which it has done then.
+            whole = match.rule_id in engine.exclusions.watched
+            refuses = whole and self._rules[match.rule_id].disruptive in _REFUSING
             yield self._finding(engine, match, "deny" if refuses else "log")
         if verdict.allowed or decided:
             return

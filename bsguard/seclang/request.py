@@ -81,6 +81,16 @@ class Found:
     #: The part that the operator matched; all of it where the operator does not say.
     part: bytes = b""
 
+    @property
+    def collection(self) -> str:
+        """The collection that the variable belongs to, such as ``ARGS``."""
+        return self.name.partition(":")[0]
+
+    @property
+    def key(self) -> bytes:
+        """The variable's name within it; empty where it has none."""
+        return self.name.partition(":")[2].encode("utf-8", "backslashreplace")
+
 
 @dataclass(frozen=True, slots=True)
 class Match:

@@ -252,6 +252,27 @@ def test_a_rule_that_is_kept_from_acting_controls_nothing() -> None:
     assert seen.denied == ["2"]
 
 
+CHAIN = """
+SecRule REQUEST_METHOD "@streq GET" "id:7,phase:2,deny,msg:'Chain',chain"
+    SecRule ARGS "@contains x" ""
+"""
+
+
+def test_a_parameter_that_a_later_link_looks_at_can_be_excepted() -> None:
+    class Chained(Small):
+        text = CHAIN
+
+    def seen(target: str, *parameters: str) -> Any:
+        scopes = [{"rule": "waf.7", "parameter": parameter, **WHY} for parameter in parameters]
+        return judge(environ(target=target), layer=Chained, settings={"EXCEPTIONS": scopes})
+
+    assert seen("/?q=x").denied == ["7"]
+    excepted = seen("/?q=x&r=x", "ARGS:q", "ARGS:r")
+    assert (excepted.status, excepted.excepted, excepted.matched) == (200, ["7", "7"], [])
+    assert (seen("/?q=x&r=x", "ARGS:q").status, seen("/?q=x&r=x", "ARGS:q").excepted) == (403, ["7"])
+    assert seen("/?q=y", "ARGS:q").events[-1].name == "request.finished"
+
+
 def test_exceptions_that_change_at_run_time_are_worked_out_anew() -> None:
     table = Table({"rule": "waf.942", **WHY})
     events: list[Any] = []

@@ -159,17 +159,22 @@ class World:
         return generation_id
 
     def until(self, method: str, path: str, headers: dict[str, str], statuses: tuple[int, ...], **options: Any) -> Any:
+        """The JSON of such an answer."""
+        return self.answer(method, path, headers, statuses, **options).json()
+
+    def answer(self, method: str, path: str, headers: dict[str, str], statuses: tuple[int, ...], **options: Any) -> Any:
         """Ask until the answer has one of the statuses."""
         deadline = time.monotonic() + self.patience_seconds
         seen: object = None
         while time.monotonic() < deadline:
             try:
-                answer = self._http.request(method, self.url + path, headers=headers, timeout=10, **options)
+                url = self.url + path
+                answer = self._http.request(method, url, headers=headers, timeout=10, redirect=False, **options)
             except urllib3.exceptions.HTTPError as error:
                 seen = error
             else:
                 if answer.status in statuses:
-                    return answer.json()
+                    return answer
                 seen = (answer.status, answer.data)
             time.sleep(0.05)
         raise AssertionError(f"{method} {path}: {seen!r}")
@@ -220,9 +225,8 @@ class World:
         assert bool(ended["outputs"]) == (ended["status"] == "succeeded")
         for output in ended["outputs"]:
             headers = {"Authorization": f"Bearer {self.keys[generation_id]}"}
-            link = self._http.request("GET", self.url + output["url"], headers=headers, redirect=False)
-            served = self._http.request("GET", self.url + link.headers["Location"])
-            assert (link.status, served.status) == (302, 200)
+            link = self.answer("GET", output["url"], headers, (302,))
+            self.answer("GET", link.headers["Location"], {}, (200,))
         return ended["status"], sum(job["charged_micro_usd"] > 0 for job in jobs)
 
     def _check_spend(self, generation_id: str, jobs: list[dict[str, Any]]) -> None:
