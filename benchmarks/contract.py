@@ -67,6 +67,7 @@ def _measured(document: Path, requests: dict[str, tuple[Frozen, bool]]) -> Itera
 def _requests() -> dict[Path, dict[str, tuple[Frozen, bool]]]:
     """Documents, and the requests to each: whether they are valid."""
     get, post = Frozen.load("get"), Frozen.load("post_order")
+    wrong = post.body.replace(b'"DE"', b'"XX"').replace(b'"quantity": 6', b'"quantity": 600')
     query = "limit=20&kind=image&status=succeeded"
     one = f"/v1/generations/gen_{'0123456789abcdef' * 2}"
     return {
@@ -77,7 +78,7 @@ def _requests() -> dict[Path, dict[str, tuple[Frozen, bool]]]:
         },
         _ORDERS: {
             "POST, 1 KB nested": (post, True),
-            "POST, 1 KB nested, two errors": (replace(post, body=post.body.replace(b'"DE"', b'"XX"')), False),
+            "POST, 1 KB nested, two errors": (replace(post, body=wrong), False),
         },
     }
 
@@ -119,9 +120,9 @@ def _compile(path: Path) -> dict[str, Any]:
     document = load(path)
     seconds = []
     for _ in range(5):
-        started = time.perf_counter()
+        started = time.thread_time()
         compiled = compile_document(document)
-        seconds.append(time.perf_counter() - started)
+        seconds.append(time.thread_time() - started)
     best = min(seconds)
     return {
         "what": f"compile {path.parent.name}/{path.name}, {len(compiled.operations)} operations",

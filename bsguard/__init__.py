@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bsguard.protocol import Protocol as Protocol
     from bsguard.standard import guard as guard
     from bsguard.tenant import Tenant as Tenant
+    from bsguard.waf import Waf as Waf
 
 _HOMES = {
     "BSGuard": "bsguard.extension",
@@ -31,6 +32,7 @@ _HOMES = {
     "Contract": "bsguard.contract",
     "Protocol": "bsguard.protocol",
     "Tenant": "bsguard.tenant",
+    "Waf": "bsguard.waf",
     "guard": "bsguard.standard",
     "identify": "bsguard.core.identity",
     "stack": "bsguard.core.stack",

@@ -42,6 +42,7 @@ _log = logging.getLogger("bsguard")
 #: The layers in their standard order, outermost first. Imported when they are used.
 LAYERS: Final[dict[str, str]] = {
     "protocol": "bsguard.protocol:Protocol",
+    "waf": "bsguard.waf:Waf",
     "limiter": "bsguard.limiter:Limiter",
     "managed": "bsguard.managed:Managed",
     "contract": "bsguard.contract:Contract",

@@ -25,6 +25,8 @@ from bsguard.observe.config import EventsConfig
 from bsguard.protocol.rules import RULES as PROTOCOL_RULES
 from bsguard.standard import LAYERS, layer_class
 from bsguard.tenant.layer import RULES as TENANT_RULES
+from bsguard.waf.catalogue import entries, program
+from bsguard.waf.layer import Waf
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -33,6 +35,7 @@ FOLDER = Path(__file__).resolve().parent / "reference"
 
 _LAYER_RULES = {
     "protocol": PROTOCOL_RULES,
+    "waf": Waf.rules,
     "managed": MANAGED_RULES,
     "contract": CONTRACT_RULES,
     "tenant": TENANT_RULES,
@@ -46,6 +49,7 @@ def pages() -> dict[str, str]:
         "settings.md": "\n".join(_settings()),
         "codes.md": "\n".join(_codes()),
         "rules.md": "\n".join(_rules()),
+        "waf.md": "\n".join(_waf()),
         "events.md": "\n".join(_events()),
         "servers.md": "\n".join(_servers()),
     }
@@ -117,6 +121,22 @@ def _rules() -> Iterator[str]:
     for title, rules in (*_LAYER_RULES.items(), ("any layer", CORE_RULES)):
         yield f"## {title}\n"
         yield from _table(("rule", "refuses"), [(f"`{rule}`", text) for rule, text in rules.items()])
+
+
+def _waf() -> Iterator[str]:
+    yield f"{_NOTICE}\n# Rules against attacks\n"
+    yield "The rules of the WAF layer, one file a class of attack, in `bsguard/waf/rules`;"
+    yield "`flask bsguard waf show ID` shows one as it is written. A rule with the tag `not-free-text` or `not-secret`"
+    yield "is left out by that [profile](../howto/waf.md#say-what-fields-are-for).\n"
+    file = ""
+    for entry in entries(program().rules):
+        if entry.file != file:
+            file = entry.file
+            yield f"## {file.partition('-')[2]}\n"
+        tags = ", ".join(f"`{tag}`" for tag in entry.rule.tags)
+        yield f"**`waf.{entry.rule.id}`** {entry.rule.message} ({entry.severity}; {tags}).\n"
+        if entry.comment:
+            yield re.sub(r"[<*_\[\]]", r"\\\g<0>", entry.comment) + "\n"
 
 
 def _events() -> Iterator[str]:

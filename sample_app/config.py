@@ -193,6 +193,14 @@ def _guard_defaults() -> dict[str, object]:
         "BSGUARD_FILE_PATHS": ["/v1/files"],
         # The Core Rule Set, once it is installed and BSGUARD_MANAGED_CRS is true, must know uploads as well.
         "BSGUARD_MANAGED_ALLOWED_CONTENT_TYPES": ["application/json", *UPLOAD_MEDIA_TYPES],
+        # People write prompts about anything, and providers send them back, with what their models print.
+        "BSGUARD_WAF_PROFILES": [
+            {"parameter": "generation_prompt", "profile": "free_text"},
+            *(
+                {"path": "/v1/webhooks/{provider}", "parameter": parameter, "profile": "free_text"}
+                for parameter in ("*prompt*", "*logs", "*error*")
+            ),
+        ],
         # A guessed cron secret is a guessed credential.
         "BSGUARD_LIMITER_CREDENTIAL_HEADERS": ["Authorization", "X-Cron-Secret"],
         "BSGUARD_LIMITER_RULES": list(LIMITS),

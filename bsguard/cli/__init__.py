@@ -19,6 +19,7 @@ from bsguard.cli.events import events
 from bsguard.cli.exceptions import exceptions
 from bsguard.cli.explain import explain
 from bsguard.cli.source import ConfigFile
+from bsguard.cli.waf import waf
 
 _COMMANDS: dict[str, click.Command] = {
     "check": check,
@@ -26,6 +27,7 @@ _COMMANDS: dict[str, click.Command] = {
     "explain": explain,
     "exceptions": exceptions,
     "bans": bans,
+    "waf": waf,
     "contract": contract,
     "crs": crs,
     "billing": billing,

@@ -45,7 +45,10 @@ def contract() -> None:
 @_as_json
 @click.pass_context
 def operations(context: click.Context, as_json: bool) -> None:
-    """Every operation at every server: its action, the engine that judges it, and the violations that are stored."""
+    """Every operation at every server: its action, the engine that judges it, and the violations that are stored.
+
+    At the further hosts of the settings, only where there were any.
+    """
     from bsguard.contract.assembly import Assembly
 
     source = _source(context)
@@ -54,6 +57,8 @@ def operations(context: click.Context, as_json: bool) -> None:
     except ConfigError as error:
         raise Failed(str(error)) from None
     counts = _counts(source)
+    served, further = list(assembly.served()), assembly.served(further=True)
+    further = (one for one in further if any(counts[one.operation.id, one.host, what] for what in ("denied", "other")))
     rows = [
         {
             "operation": one.operation.id,
@@ -66,13 +71,13 @@ def operations(context: click.Context, as_json: bool) -> None:
             "refused": counts[one.operation.id, one.host, "denied"],
             "reported": counts[one.operation.id, one.host, "other"],
         }
-        for one in assembly.served()
+        for one in [*served, *further]
     ]
     for row in rows:
         line = "{action:<5}  {method:<7} {host}{path}  ({operation}; {engine}; {refused} refused, {reported} reported)"
         _print(row, as_json, line.format(**row))
     if not as_json:
-        click.echo(f"{len(rows)} operations")
+        click.echo(f"{len(served)} operations")
 
 
 @contract.command("check")
@@ -97,7 +102,8 @@ def check(context: click.Context, files: tuple[Path, ...], as_json: bool) -> Non
             compiled = compile_document(document, progress=_Progress(path))
             warnings = list(told_at_start(compiled))
         except DocumentError as error:
-            problems += error.problems
+            known = {one.pointer for one in problems}
+            problems += [one for one in error.problems if one.pointer not in known]
         _progress("")
         broken = broken or bool(problems)
         for problem in problems:
@@ -107,7 +113,9 @@ def check(context: click.Context, files: tuple[Path, ...], as_json: bool) -> Non
         if compiled is not None:
             told = {"kind": "compiled", "file": str(path), "operations": len(compiled.operations)}
             told["servers"] = len({(mount.host, mount.prefix) for mount in compiled.mounts})
-            _print(told, as_json, f"ok    {path}: {told['operations']} operations at {told['servers']} servers")
+            counts = f"{told['operations']} operations at {told['servers']} servers"
+            all_the_same = f"warn  {path}: can be enforced all the same, with BSGUARD_CONTRACT_STRICT = False: {counts}"
+            _print(told, as_json, all_the_same if problems else f"ok    {path}: {counts}")
     context.exit(1 if broken else 0)
 
 
@@ -162,6 +170,9 @@ def learn(context: click.Context, output: Path | None, as_json: bool) -> None:
     from bsguard.contract.learn import learned_document
 
     observed = _stored(_source(context), "endpoint.observed")
+    if not observed:
+        click.echo("nothing was observed: set BSGUARD_CONTRACT_LEARN, and send requests that succeed", err=True)
+        context.exit(1)
     document = learned_document(observed)
     text = json.dumps(document) if as_json else yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
     if output is None:
@@ -169,7 +180,6 @@ def learn(context: click.Context, output: Path | None, as_json: bool) -> None:
     else:
         output.write_text(text, encoding="utf-8")
         click.echo(f"{output}: {len(document['paths'])} paths from {len(observed)} shapes of requests")
-    context.exit(0 if observed else 1)
 
 
 @contract.command("diff")

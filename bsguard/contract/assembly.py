@@ -58,6 +58,7 @@ class Assembly:
         self._home: dict[Mount[PathEntry], Compiled] = {}
         #: Mounts that stand for a server, without those of the additional hosts.
         self._declared: list[Mount[PathEntry]] = []
+        self._further: list[Mount[PathEntry]] = []
         for entry in config.documents:
             try:
                 compiled = _compiled(entry, config, state_dir)
@@ -65,10 +66,11 @@ class Assembly:
                 problems += [Problem(UNUSABLE_DOCUMENT, str(entry.file), str(one)) for one in error.problems]
                 continue
             self.documents.append(compiled)
+            further = list(_further(compiled, entry.hosts))
             self._declared += compiled.mounts
-            for mount in [*compiled.mounts, *_further(compiled, entry.hosts)]:
-                self._home[mount] = compiled
-                mounts.append(mount)
+            self._further += further
+            mounts += [*compiled.mounts, *further]
+            self._home |= dict.fromkeys([*compiled.mounts, *further], compiled)
         problems += self._unknown_actions()
         if problems:
             raise ConfigError(problems)
@@ -128,9 +130,9 @@ class Assembly:
         """The document of a mount."""
         return self._home[mount]
 
-    def served(self) -> Iterator[Served]:
-        """Every operation at every server of its document, in the documents' order."""
-        for mount in self._declared:
+    def served(self, *, further: bool = False) -> Iterator[Served]:
+        """Every operation at every server of its document, in the documents' order; or at the *further* hosts."""
+        for mount in self._further if further else self._declared:
             compiled = self._home[mount]
             for operation in compiled.operations:
                 found = mount.router.find(_native(operation.template))

@@ -5,6 +5,7 @@ Importing that takes most of a second, so it happens only when a document has to
 
 from __future__ import annotations
 
+import re
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
@@ -33,6 +34,10 @@ _NAMED: Final = {
     "ParameterDuplicateError": "declare it once",
     "ExtraParametersError": "remove the parameter, or put its name into the path",
 }
+#: What the checker says where none of several forms fits.
+_VAGUE: Final = "is not valid under any of"
+#: How it names an operation where it tells no place.
+_OPERATION: Final = re.compile(r" for '([a-z]+)' (?:operation )?in '([^']*)'")
 #: How long a message of the checker may be; it quotes whole subtrees.
 _MESSAGE_CHARS_MAX: Final = 200
 
@@ -44,7 +49,7 @@ def check(document: Document) -> list[DocumentProblem]:
     validators: dict[str, Any] = {
         "3.0": checker.OpenAPIV30SpecValidator,
         "3.1": checker.OpenAPIV31SpecValidator,
-        "3.2": getattr(checker, "OpenAPIV32SpecValidator", checker.OpenAPIV31SpecValidator),
+        "3.2": checker.OpenAPIV32SpecValidator,
     }
     problems: dict[tuple[str, str], DocumentProblem] = {}
     places = _Places(document.data)
@@ -55,7 +60,17 @@ def check(document: Document) -> list[DocumentProblem]:
     except Exception as error:  # what it meets in a broken document is not always of its own kind
         message = f"cannot be checked ({type(error).__name__})"
         problems["", message] = document.problem("", message, "mend the problems above, then check again")
-    return list(problems.values())
+    return _without_vague(list(problems.values()))
+
+
+def _without_vague(problems: list[DocumentProblem]) -> list[DocumentProblem]:
+    """*problems* without those that only say that none of several forms fits, where one below says what is wrong."""
+    below = [one.pointer for one in problems]
+    return [
+        one
+        for one in problems
+        if _VAGUE not in one.message or not any(pointer.startswith(f"{one.pointer}/") for pointer in below)
+    ]
 
 
 def _told(error: Any, document: Document, places: _Places) -> DocumentProblem:
@@ -71,7 +86,13 @@ def _told(error: Any, document: Document, places: _Places) -> DocumentProblem:
     if len(message) > _MESSAGE_CHARS_MAX:
         message = f"{message[:60]} … {message[-(_MESSAGE_CHARS_MAX - 63) :]}"
     remedy = _NAMED.get(type(error).__name__) or _REMEDIES.get(str(getattr(error, "validator", "")), "")
-    return document.problem(places.of(error), message, remedy)
+    pointer = places.of(error)
+    operation = _OPERATION.search(message)
+    if not pointer and operation is not None:
+        pointer = f"/paths/{escape(operation[2])}/{operation[1]}"
+    if pointer.endswith("/type") and _VAGUE in message:
+        remedy = "use one of array, boolean, integer, null, number, object and string"
+    return document.problem(pointer, message, remedy)
 
 
 class _Places:

@@ -6,40 +6,29 @@ reference engine, and what no engine can judge is a note that is said at start. 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from bsguard.contract.load import Document, DocumentError, DocumentProblem
 from bsguard.contract.operations import Body, Compiled, Credential, Operation, Parameters, PathEntry
+from bsguard.contract.parameters import FORM, STYLES, Declared, NotExact, NotKnown, field_of
 from bsguard.contract.pointers import escape, follow
 from bsguard.contract.routing import Mount, Router
 from bsguard.contract.schemas import Translator, endless
 from bsguard.contract.servers import prefix_of, servers_of
 from bsguard.contract.shapes import Shapes
 from bsguard.contract.validators import Schemas, SchemaUnusable
-from bsguard.contract.values import Parameter, Style
 from bsguard.core.grammar import environ_key
 from bsguard.core.media import parse_media_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from bsguard.contract.values import Parameter
+
 METHODS: Final[tuple[str, ...]] = ("get", "put", "post", "delete", "options", "head", "patch", "trace", "query")
 
-#: Styles of each place, the default first.
-_STYLES: Final[dict[str, tuple[Style, ...]]] = {
-    "path": ("simple", "label", "matrix"),
-    "query": ("form", "spaceDelimited", "pipeDelimited", "deepObject"),
-    "header": ("simple",),
-    "cookie": ("form",),
-}
-#: Headers that are described elsewhere in a document (3.1.1 §4.8.12.1).
-_OTHER_HEADERS: Final = frozenset({"accept", "content-type", "authorization"})
 _DIALECTS: Final = ("https://json-schema.org/draft/2020-12/schema", "https://spec.openapis.org/oas/3.")
-
-
-class _NotExact(Exception):
-    """Cannot be compiled exactly; the message says what."""
 
 
 #: Host and path prefix of each server.
@@ -88,6 +77,7 @@ class _Compiler:
         self.problems: list[DocumentProblem] = []
         self.translator = Translator(document)
         self.shapes = Shapes(document)
+        self.declared = Declared(self.shapes, self.translator.define)
         self._servers_at: dict[str, Servers] = {}
 
     def compile(self, progress: Callable[[int, int], object]) -> Compiled:
@@ -180,9 +170,12 @@ class _Compiler:
             for index, one in enumerate(node.get("parameters") or ()):
                 target, at = follow(self.data, one, f"{pointer}/parameters/{index}")
                 try:
-                    parameter = self._parameter(_mapping(target), at)
-                except _NotExact as reason:
+                    parameter = self.declared.parameter(_mapping(target), at)
+                except NotExact as reason:
                     draft.reference = draft.reference or f"{reason} ({self._where(at)})"
+                    continue
+                except NotKnown as reason:
+                    self._problem(at, str(reason), "describe it in another way, or leave the operation out")
                     continue
                 if parameter is not None:
                     found[parameter.place, parameter.name] = parameter
@@ -191,42 +184,6 @@ class _Compiler:
             if ("path", name) not in found and not draft.reference:
                 self._problem(draft.pointer, f"does not declare the path parameter {name}", "add it to its parameters")
         draft.parameters = list(found.values())
-
-    def _parameter(self, node: dict[str, Any], pointer: str) -> Parameter | None:
-        name, place = str(node.get("name", "")), node.get("in")
-        if place not in _STYLES:
-            raise _NotExact(f"a parameter in {place!r}")
-        if place == "header" and name.lower() in _OTHER_HEADERS:
-            return None
-        json = "content" in node
-        if json:
-            media, content = next(iter(_mapping(node["content"]).items()), ("", {}))
-            parsed = parse_media_type(media)
-            if parsed is None or not parsed.json:
-                raise _NotExact(f"a parameter as {media}")
-            at = f"{pointer}/content/{escape(media)}/schema"
-            schema = _mapping(content).get("schema")
-        else:
-            at, schema = f"{pointer}/schema", node.get("schema")
-        style = node.get("style", _STYLES[place][0])
-        shape = self.shapes.of(schema, at)
-        if style not in _STYLES[place]:
-            raise _NotExact(f"the style {style!r} in {place}")
-        explode = node.get("explode")
-        nested = [one for one in (shape.items, shape.extra, *shape.properties.values()) if one and not one.scalar]
-        if nested and not json and not (style == "deepObject" and all("object" not in one.kinds for one in nested)):
-            raise _NotExact("a parameter with arrays or objects inside it, for which no style is defined")
-        return Parameter(
-            name=name,
-            place=place,
-            required=place == "path" or node.get("required") is True,
-            style=style,
-            explode=style == "form" if not isinstance(explode, bool) else explode,
-            shape=shape,
-            definition=self._define(at) if schema is not None else "",
-            json=json,
-            empty=place == "query" and node.get("allowEmptyValue") is True,
-        )
 
     def _add_bodies(self, draft: _Draft, operation: dict[str, Any]) -> None:
         if "requestBody" not in operation:
@@ -240,11 +197,11 @@ class _Compiler:
             if parsed is None and "*" not in media:
                 self._problem(f"{pointer}/content/{escape(media)}", "is no media type", "write it as type/subtype")
                 continue
-            draft.bodies.append(self._body(draft, media, _mapping(content), f"{pointer}/content/{escape(media)}"))
+            draft.bodies += self._bodies(draft, media, _mapping(content), f"{pointer}/content/{escape(media)}")
         # The most specific first: a type, then its family, then any.
         draft.bodies.sort(key=lambda pair: (pair[0].media_range == "*/*", pair[0].media_range.endswith("/*")))
 
-    def _body(self, draft: _Draft, media: str, content: dict[str, Any], pointer: str) -> tuple[Body, str]:
+    def _bodies(self, draft: _Draft, media: str, content: dict[str, Any], pointer: str) -> list[tuple[Body, str]]:
         parsed = parse_media_type(media)
         essence = parsed.essence if parsed else media.lower()
         schema = content.get("schema")
@@ -252,23 +209,24 @@ class _Compiler:
         if "itemSchema" in content:
             draft.notes.append(f"the items of {essence} are not judged")
         if parsed is not None and parsed.json:
-            return Body(essence, "json"), self._define(at) if schema is not None else ""
+            return [(Body(essence, "json"), self.translator.define(at) if schema is not None else "")]
         if schema is None:
-            return Body(essence, "opaque"), ""
-        if essence in ("application/x-www-form-urlencoded", "multipart/form-data"):
+            return [(Body(essence, "opaque"), "")]
+        if essence in (FORM, "multipart/form-data"):
             shape = self.shapes.of(schema, at)
             encoding = _mapping(content.get("encoding"))
-            fields = {name: _field(name, one, _mapping(encoding.get(name))) for name, one in shape.properties.items()}
+            fields = {name: field_of(name, one, _mapping(encoding.get(name))) for name, one in shape.properties.items()}
             kind: Any = "form" if essence.startswith("application") else "multipart"
-            return Body(essence, kind, None, fields, shape), self._define(at)
+            return [(Body(essence, kind, None, fields, shape), self.translator.define(at))]
         if essence == "text/plain":
-            return Body(essence, "text"), self._define(at)
-        if not self.shapes.is_binary(schema, at):
-            draft.notes.append(f"bodies of {essence} are not judged by their schema")
-        return Body(essence, "opaque"), ""
-
-    def _define(self, pointer: str) -> str:
-        return self.translator.define(pointer)
+            return [(Body(essence, "text"), self.translator.define(at))]
+        if self.shapes.is_binary(schema, at):
+            return [(Body(essence, "opaque"), "")]
+        if essence in ("*/*", "application/*"):
+            draft.notes.append(f"bodies of {essence} that are no JSON are not judged by their schema")
+            return [(Body(essence, "json", json_only=True), self.translator.define(at)), (Body(essence, "opaque"), "")]
+        draft.notes.append(f"bodies of {essence} are not judged by their schema")
+        return [(Body(essence, "opaque"), "")]
 
     def _where(self, pointer: str) -> str:
         return "#".join(self.document.where(pointer))
@@ -324,7 +282,7 @@ class _Compiler:
                     validator = schemas.of(name) if name and not draft.reference else None
                 except SchemaUnusable as reason:
                     draft.reference, validator = f"the schema of {body.media_range} ({reason})", None
-                made.append(Body(body.media_range, body.kind, validator, body.fields, body.shape))
+                made.append(replace(body, validator=validator))
             bodies = tuple(made)
         return Operation(
             id=draft.id,
@@ -342,7 +300,7 @@ class _Compiler:
 
 def _arranged(draft: _Draft, schemas: Schemas | None) -> Parameters:
     """The parameters by place; without *schemas* only their names count, for the reference engine judges values."""
-    by_place: dict[str, list[Parameter]] = {place: [] for place in _STYLES}
+    by_place: dict[str, list[Parameter]] = {place: [] for place in STYLES}
     for one in draft.parameters:
         by_place[one.place].append(one)
     order = {name.split("}")[0]: index for index, name in enumerate(draft.template.split("{")[1:])}
@@ -362,18 +320,10 @@ def _arranged(draft: _Draft, schemas: Schemas | None) -> Parameters:
         credentials=frozenset(
             one.name for alternative in draft.security for one in alternative if one.place == "query"
         ),
-        validator=schemas.combined(judged) if judged and schemas is not None else None,
+        is_valid=schemas.combined(judged) if judged and schemas is not None else None,
         sent=any(one.place != "path" for one in draft.parameters),
         required_query=frozenset(one.name for one in plain.values() if one.required),
     )
-
-
-def _field(name: str, shape: Any, encoding: dict[str, Any]) -> Parameter:
-    """A form field, read as a parameter is: objects are JSON unless a style says otherwise (3.1.1 §4.8.15)."""
-    styled = "style" in encoding or "explode" in encoding
-    json = "json" in str(encoding.get("contentType", "")) or ("object" in shape.kinds and not styled)
-    explode = encoding.get("explode", encoding.get("style", "form") == "form")
-    return Parameter(name, "query", False, encoding.get("style", "form"), explode is True, shape, "", json)
 
 
 def _mapping(node: Any) -> dict[str, Any]:

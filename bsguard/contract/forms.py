@@ -1,19 +1,25 @@
-"""Reads form bodies into named texts, as Werkzeug reads them for the application, and refuses what is ambiguous.
+"""Reads forms and cookies into named texts, as Werkzeug reads them for the application, and refuses what is ambiguous.
 
-Multipart messages are taken apart by Werkzeug's own decoder, so that guard and application see the same parts. The
+Multipart messages and cookies are taken apart by Werkzeug itself, so that guard and application see the same. The
 content of files is passed over.
 """
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Final
 
+from bsguard.contract.values import decode
+from bsguard.core.body import BODY_PIECE_BYTES
+from bsguard.core.media import parse_media_type
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-    from werkzeug.sansio.multipart import Event, MultipartDecoder
+    from werkzeug.sansio.multipart import Event, Field, MultipartDecoder
 
-_PIECE_BYTES: Final = 64 * 1024
+#: Charsets of text that is read as UTF-8.
+UTF8: Final = frozenset({"", "utf-8", "utf8", "us-ascii"})
 
 
 class Malformed(ValueError):
@@ -36,7 +42,14 @@ def split_pairs(native: str, count_max: int) -> list[tuple[str, str]]:
     return found
 
 
-def multipart(data: bytes, boundary: str, *, count_max: int, text_bytes_max: int) -> dict[str, list[str]]:
+def cookies(native: str) -> dict[str, list[str]]:
+    """Texts of cookies by name, of a native Cookie header; raises :class:`~bsguard.contract.values.NotText`."""
+    from werkzeug.sansio.http import parse_cookie
+
+    return parse_cookie(decode(native)).to_dict(flat=False)
+
+
+def multipart(pieces: Iterable[bytes], boundary: str, *, count_max: int, text_bytes_max: int) -> dict[str, list[str]]:
     """Texts of the fields of a multipart message by name; files count with an empty text.
 
     Raises :class:`Malformed` and :class:`TooMany`. *text_bytes_max* bounds all texts together.
@@ -47,8 +60,13 @@ def multipart(data: bytes, boundary: str, *, count_max: int, text_bytes_max: int
         raise Malformed("boundary")
     texts: list[tuple[str, bool, bytearray]] = []
     total = 0
-    for event in _events(data, MultipartDecoder(boundary.encode(), max_parts=count_max)):
+    # The memory is for what stands outside of parts, too: a message without its boundary would be held whole.
+    memory = max(text_bytes_max, 2 * BODY_PIECE_BYTES)
+    decoder = MultipartDecoder(boundary.encode(), memory, max_parts=count_max)
+    for event in _events(pieces, decoder):
         if isinstance(event, (Field, File)):
+            if isinstance(event, Field):
+                _check_charset(event)
             texts.append((event.name, isinstance(event, File), bytearray()))
         elif isinstance(event, Data) and not texts[-1][1]:
             total += len(event.data)
@@ -64,13 +82,20 @@ def multipart(data: bytes, boundary: str, *, count_max: int, text_bytes_max: int
     return found
 
 
-def _events(data: bytes, decoder: MultipartDecoder) -> Iterator[Event]:
-    """What the decoder makes of *data*, up to the closing boundary."""
+def _check_charset(field: Field) -> None:
+    """Raise for a charset of the field's own, by which an application may read another text than is judged here."""
+    raw = field.headers.get("Content-Type")
+    media_type = parse_media_type(raw) if raw else None
+    if raw and (media_type is None or media_type.charset not in UTF8):
+        raise Malformed("charset")
+
+
+def _events(pieces: Iterable[bytes], decoder: MultipartDecoder) -> Iterator[Event]:
+    """What the decoder makes of the message, up to the closing boundary."""
     from werkzeug.exceptions import RequestEntityTooLarge
     from werkzeug.sansio.multipart import Epilogue, NeedData
 
-    pieces = [data[start : start + _PIECE_BYTES] for start in range(0, len(data), _PIECE_BYTES)]
-    for piece in (*pieces, None):
+    for piece in itertools.chain(pieces, (None,)):
         try:
             decoder.receive_data(piece)
             while not isinstance(event := decoder.next_event(), NeedData):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from bsguard.contract.forms import Malformed, TooMany, multipart, split_pairs
+from bsguard.contract.forms import UTF8, Malformed, TooMany, cookies, multipart, split_pairs
 from bsguard.contract.values import NotText, as_is, decode, properties, unescape
-from bsguard.contract.violations import Violation, pointer_of
+from bsguard.contract.violations import Violation, segments_of, violations_of
 from bsguard.core.strict_json import JsonProblem
 
 if TYPE_CHECKING:
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from bsguard.contract.values import Parameter
     from bsguard.core.request import Request
 
-#: Charsets of text that is read as UTF-8.
-_UTF8: Final = frozenset({"", "utf-8", "utf8", "us-ascii"})
 _UNCODED: Final = frozenset({"", "identity"})
 
 
@@ -28,7 +27,7 @@ class Judge:
 
     def __init__(self, compiled: Compiled, config: ContractConfig) -> None:
         self._compiled = compiled
-        self._declared = compiled.declared
+        self._segments = segments_of(compiled.declared)
         self._config = config
         self._fields_max = config.fields_count_max
         self._ignored = config.parameters_ignored
@@ -42,8 +41,8 @@ class Judge:
         parameters = operation.parameters
         expected = taken or parameters.sent or request.header("QUERY_STRING")
         values = self.values(parameters, request, taken, found, undeclared) if expected else []
-        validator = parameters.validator
-        if validator is not None and values and not validator.is_valid({one.key: value for one, _, value in values}):
+        is_valid = parameters.is_valid
+        if is_valid is not None and values and not is_valid({one.key: value for one, _, value in values}):
             found += self._invalid(values)
         found += self._body_head(operation, request)
         return found, undeclared
@@ -127,10 +126,11 @@ class Judge:
         values: list[tuple[Parameter, Sequence[str], Any]],
         found: list[Violation],
     ) -> None:
-        texts: dict[str, list[str]] = {}
-        for pair in header.split(";"):
-            name, _, text = pair.partition("=")
-            texts.setdefault(name.strip(), []).append(text.strip().removeprefix('"').removesuffix('"'))
+        try:
+            texts = cookies(header)
+        except NotText:
+            found.append(Violation("contract.parameter.invalid", "cookie", keyword="encoding"))
+            return
         for name, one in wanted.items():
             raws = texts.get(name)
             if raws is None:
@@ -139,7 +139,7 @@ class Judge:
             elif len(raws) > 1:
                 found.append(Violation("contract.parameter.duplicate", "cookie", name, keyword="duplicate"))
             else:
-                _read(one, raws, decode, values, found)
+                _read(one, raws, as_is, values, found)
 
     def _invalid(self, values: list[tuple[Parameter, Sequence[str], Any]]) -> list[Violation]:
         """Which parameters are wrong, each judged by itself and in every way that it may be read."""
@@ -150,9 +150,8 @@ class Judge:
             validator = self._compiled.schemas.of(one.definition)
             if validator.is_valid(value) or (one.shape.ambiguous and raws and _any_reading(one, raws, validator)):
                 continue
-            for error in validator.errors(value):
-                pointer = pointer_of(error, self._declared)
-                found.append(Violation("contract.parameter.invalid", one.place, one.name, pointer, error.keyword))
+            errors = validator.errors(value)
+            found += violations_of("contract.parameter.invalid", one.place, one.name, errors, self._segments)
         return found
 
     def _body_head(self, operation: Operation, request: Request) -> list[Violation]:
@@ -175,16 +174,15 @@ class Judge:
         if not body.present:
             return []
         wanted = body_of(operation, request)
-        limits = request.settings
-        limit = limits.inspect_bytes_max
-        if wanted is not None and wanted.kind == "multipart":
-            limit = limits.body_bytes_max
+        settings = request.settings
+        files = wanted is not None and wanted.kind in ("multipart", "opaque")
+        limit = settings.body_bytes_max if files else settings.inspect_bytes_max
         if operation.bodies is None or body.chunked:
             # Only now does it show whether there is a body at all.
-            data = body.read(limit)
-            if data and operation.bodies is None:
+            body.load(limit)
+            if body.bytes_read and operation.bodies is None:
                 return [Violation("contract.body.undeclared", "body", keyword="undeclared")]
-            if not data:
+            if not body.bytes_read:
                 missing = Violation("contract.body.missing", "body", keyword="required")
                 return [missing] if operation.body_required else []
         if wanted is None or wanted.kind == "opaque":
@@ -205,10 +203,7 @@ class Judge:
         validator = wanted.validator
         if validator is None or validator.is_valid(value):
             return []
-        return [
-            Violation("contract.body.invalid", "body", "", pointer_of(error, self._declared), error.keyword)
-            for error in validator.errors(value)
-        ]
+        return violations_of("contract.body.invalid", "body", "", validator.errors(value), self._segments)
 
     def _content(self, wanted: Body, request: Request, limit: int) -> tuple[Any, list[Violation]]:
         """The value of a body, and what is wrong with it already."""
@@ -219,20 +214,20 @@ class Judge:
             if long and request.body.read(limit).count(b",") >= self._fields_max and _members(value) > self._fields_max:
                 raise TooMany
             return value, []
-        data = request.body.read(limit)
         if wanted.kind == "text":
-            return decode(data.decode("latin-1")), []
-        return self._form(wanted, request, data)
+            return decode(request.body.read(limit).decode("latin-1")), []
+        return self._form(wanted, request, limit)
 
-    def _form(self, wanted: Body, request: Request, data: bytes) -> tuple[dict[str, Any], list[Violation]]:
+    def _form(self, wanted: Body, request: Request, limit: int) -> tuple[dict[str, Any], list[Violation]]:
         read: Callable[[str], str] = as_is
         if wanted.kind == "form":
-            texts, read = _by_name(data.decode("latin-1"), self._fields_max), unescape
+            texts, read = _by_name(request.body.read(limit).decode("latin-1"), self._fields_max), unescape
         else:
             media_type = request.media_type
             boundary = dict(media_type.parameters).get("boundary", "") if media_type else ""
             text_max = request.settings.inspect_bytes_max
-            texts = multipart(data, boundary, count_max=self._fields_max, text_bytes_max=text_max)
+            pieces = request.body.pieces(limit)
+            texts = multipart(pieces, boundary, count_max=self._fields_max, text_bytes_max=text_max)
         found: list[Violation] = []
         value: dict[str, Any] = {}
         for name, raws in texts.items():
@@ -267,7 +262,7 @@ def _read(
 
 
 def _any_reading(one: Parameter, raws: Sequence[str], validator: Validator) -> bool:
-    read = {"query": unescape, "header": as_is}.get(one.place, decode)
+    read = {"query": unescape, "path": decode}.get(one.place, as_is)
     return any(validator.is_valid(value) for value in one.values(raws, read))
 
 
@@ -327,11 +322,10 @@ def body_of(operation: Operation, request: Request) -> Body | None:
     if media_type is None or not operation.bodies:
         return None
     essence = media_type.essence
-    family = essence.partition("/")[0] + "/*"
     for body in operation.bodies:
-        if body.media_range in (essence, family, "*/*"):
+        if body.media_range == essence or (body.covers(essence) and (media_type.json or not body.json_only)):
             read = body.kind != "opaque"
-            return body if not read or media_type.charset in _UTF8 else None
+            return body if not read or not media_type.parameters or media_type.charset in UTF8 else None
     return None
 
 
@@ -351,17 +345,19 @@ def _present(one: Credential, request: Request) -> bool:
     if one.place == "header":
         return bool(one.name) and bool(request.header(one.name).strip())
     if one.place == "cookie":
-        pairs = (pair.partition("=") for pair in request.header("HTTP_COOKIE").split(";"))
-        return any(name.strip() == one.name and text.strip() for name, _, text in pairs)
-    pairs = (pair.partition("=") for pair in request.header("QUERY_STRING").split("&"))
-    return any(text and _same(name, one.name) for name, _, text in pairs)
-
-
-def _same(raw: str, name: str) -> bool:
-    try:
-        return unescape(raw) == name
-    except NotText:
+        with suppress(NotText):
+            return any(cookies(request.header("HTTP_COOKIE")).get(one.name, ()))
         return False
+    pairs = (pair.partition("=") for pair in request.header("QUERY_STRING").split("&"))
+    return any(_text(name) == one.name and _text(text).strip() for name, _, text in pairs)
+
+
+def _text(raw: str) -> str:
+    """The text of a piece of a query string; empty if it is none."""
+    try:
+        return unescape(raw)
+    except NotText:
+        return ""
 
 
 def _members(value: Any) -> int:

@@ -173,26 +173,25 @@ class Contract(Layer[ContractConfig]):
             wanted = laxer(place.action, self.config.unspecified_parameters) if mine else place.action
             if wanted == "none":
                 continue
-            told = tuple(dict.fromkeys(str(violation) for violation in broken))[:VIOLATIONS_COUNT_MAX]
-            names = (
-                tuple(printable(name[:_NAME_CHARS_MAX]) for name in undeclared[:VIOLATIONS_COUNT_MAX]) if mine else ()
+            different = tuple(dict.fromkeys(broken))[:VIOLATIONS_COUNT_MAX]
+            told = tuple([str(violation) for violation in different])
+            names = [printable(name[:_NAME_CHARS_MAX]) for name in undeclared[:VIOLATIONS_COUNT_MAX]] if mine else []
+            facts = (
+                ("operation", operation.id),
+                ("route", operation.template),
+                ("host", place.mount.host if place.mount is not None else ""),
+                ("rule", rule),
+                ("violations", told),
+                ("undeclared", tuple(names)),
             )
-            facts = {
-                "operation": operation.id,
-                "route": operation.template,
-                "host": place.mount.host if place.mount is not None else "",
-                "rule": rule,
-                "violations": told,
-                "undeclared": names,
-            }
             yield Finding(
                 rule,
                 CODE_OF[rule],
                 f"{REASON_OF[rule]}: {'; '.join(told[:_IN_REASON_MAX])} ({operation.id})",
                 _ACTS[wanted],
                 _challenge(operation) if rule == "contract.security" else (),
-                details=tuple(dict.fromkeys(violation.detail for violation in broken))[:VIOLATIONS_COUNT_MAX],
-                note=Note(ContractViolated, tuple(facts.items())),
+                details=tuple([violation.detail for violation in different]),
+                note=Note(ContractViolated, facts),
             )
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
 from bsguard.contract.pointers import escape, resolve
+from bsguard.core.config import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -182,6 +183,8 @@ class _Loader:
                 made[key] = self._local(value, file, prefix, pointer)
             elif not named and key == "mapping" and isinstance(value, dict):
                 made[key] = {name: self._mapped(one, file, prefix, below) for name, one in value.items()}
+            elif not named and key == "defaultMapping":
+                made[key] = self._mapped(value, file, prefix, below)
             elif not named and key in _DATA:
                 made[key] = value
             else:
@@ -280,7 +283,14 @@ def _dangling(document: Document) -> Iterator[DocumentProblem]:
     _references(document.data, "", lambda pointer, reference: found.append((pointer, reference)))
     for pointer, reference in found:
         if reference.startswith("#/") and resolve(document.data, unquote(reference[1:])) is None:
-            yield document.problem(pointer, f"refers to {reference}, which does not exist", "mend the pointer")
+            above, _, name = unquote(reference[1:]).rpartition("/")
+            close = nearest(name, _keys(resolve(document.data, above)))
+            remedy = f"did you mean #{above}/{close}?" if close else "mend the pointer"
+            yield document.problem(pointer, f"refers to {reference}, which does not exist", remedy)
+
+
+def _keys(node: Any) -> list[str]:
+    return [str(key) for key in node] if isinstance(node, dict) else []
 
 
 def _references(node: Any, pointer: str, note: Callable[[str, str], object], *, named: bool = False) -> None:

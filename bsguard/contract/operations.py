@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from bsguard.contract.pointers import resolve
 
 if TYPE_CHECKING:
+    from bsguard.contract.explain import IsValid
     from bsguard.contract.load import Document
     from bsguard.contract.routing import Mount
     from bsguard.contract.validators import Schemas, Validator
@@ -39,6 +40,13 @@ class Body:
     fields: dict[str, Parameter] = field(default_factory=dict)
     #: The shape of a form.
     shape: Shape | None = None
+    #: Whether it stands for the JSON types within its range only.
+    json_only: bool = False
+
+    def covers(self, essence: str) -> bool:
+        """Whether its media range covers a media type."""
+        family, _, kind = self.media_range.partition("/")
+        return self.media_range == essence or (kind == "*" and family in ("*", essence.partition("/")[0]))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,7 +65,7 @@ class Parameters:
     #: Query parameters that carry credentials.
     credentials: frozenset[str] = frozenset()
     #: Judges the values of all of them at once, as an object by ``place name``; None when there is nothing to judge.
-    validator: Validator | None = None
+    is_valid: IsValid | None = None
     required_query: frozenset[str] = frozenset()
     #: Whether anything is declared beside the path.
     sent: bool = False

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 #: Changes whenever loading or checking changes, so that an upgrade does both anew.
-FORMAT: Final = 1
+FORMAT: Final = 2
 #: Kept documents; the oldest go.
 DOCUMENTS_KEPT_COUNT_MAX: Final = 50
 _PREFIX: Final = "contract-"

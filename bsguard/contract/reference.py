@@ -39,7 +39,7 @@ class Reference:
         validators: dict[str, Any] = {
             "3.0": openapi_core.V30RequestValidator,
             "3.1": openapi_core.V31RequestValidator,
-            "3.2": getattr(openapi_core, "V32RequestValidator", openapi_core.V31RequestValidator),
+            "3.2": openapi_core.V32RequestValidator,
         }
         self._validator = validators[document.version](SchemaPath.from_dict(data))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from bsguard.contract.pointers import escape, follow
 from bsguard.contract.schemas import Translator
 from bsguard.contract.validators import Schemas, SchemaUnusable
-from bsguard.contract.violations import VIOLATIONS_COUNT_MAX, Violation, pointer_of
+from bsguard.contract.violations import Violation, segments_of, violations_of
 from bsguard.core import strict_json
 from bsguard.core.media import parse_media_type
 from bsguard.core.strict_json import JsonProblem
@@ -53,7 +53,7 @@ class Responses:
                     schema = f"{at}/content/{escape(media)}/schema"
                     made[media.partition(";")[0].strip().lower()] = translator.define(schema) if "schema" in one else ""
         self._schemas = Schemas(translator.definitions, unsupported=translator.unsupported)
-        self._declared = frozenset(translator.properties)
+        self._segments = segments_of(translator.properties)
 
     def judge(self, operation: Operation, response: ResponseHead) -> list[Violation]:
         """What of an answer is not as declared. A body that was too long to keep is not judged."""
@@ -82,7 +82,4 @@ class Responses:
             return []
         if validator.is_valid(value):
             return []
-        return [
-            Violation("contract.response", "body", "", pointer_of(error, self._declared), error.keyword)
-            for error in validator.errors(value)
-        ][:VIOLATIONS_COUNT_MAX]
+        return violations_of("contract.response", "body", "", validator.errors(value), self._segments)

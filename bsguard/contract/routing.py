@@ -18,14 +18,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _NAME: Final = re.compile(r"\{([^{}]*)\}")
-#: Longest segment that is compared with a template such as ``{name}.json``, whose cost grows with it.
-MIXED_SEGMENT_CHARS_MAX: Final = 512
 
 
 @dataclass(slots=True)
 class _Node(Generic[T]):
     fixed: dict[str, _Node[T]] = field(default_factory=dict)
-    mixed: list[tuple[re.Pattern[str], _Node[T]]] = field(default_factory=list)
+    #: By the texts around parameters within a segment, as in ``{name}.json``.
+    mixed: dict[tuple[str, ...], _Node[T]] = field(default_factory=dict)
     whole: _Node[T] | None = None
     leaf: T | None = None
 
@@ -59,7 +58,7 @@ class Router(Generic[T]):
             node = waiting.pop()
             if node.leaf is not None:
                 yield node.leaf
-            waiting += [*node.fixed.values(), *(below for _, below in node.mixed)]
+            waiting += [*node.fixed.values(), *node.mixed.values()]
             waiting += [node.whole] if node.whole is not None else []
 
     def find(self, path: str) -> tuple[T, tuple[str, ...]] | None:
@@ -79,15 +78,25 @@ def _below(node: _Node[T], segment: str) -> _Node[T]:
         if node.whole is None:
             node.whole = _Node()
         return node.whole
-    pieces = _NAME.split(segment)
-    # Shortest first, and no piece tries again what it has taken: two parameters in a segment need a text between.
-    regex = re.compile("(.+?)".join(re.escape(piece) for piece in pieces[::2]), re.DOTALL)
-    for known, found in node.mixed:
-        if known.pattern == regex.pattern:
-            return found
-    made: _Node[T] = _Node()
-    node.mixed.append((regex, made))
-    return made
+    return node.mixed.setdefault(tuple(_NAME.split(segment)[::2]), _Node())
+
+
+def _between(texts: tuple[str, ...], segment: str) -> tuple[str, ...] | None:
+    """What stands between *texts* in *segment*; None if they are not all there with something between them.
+
+    Each is taken where it comes first: if any choice fits, that one does, so nothing is tried twice.
+    """
+    if not segment.startswith(texts[0]) or not segment.endswith(texts[-1]):
+        return None
+    position, end = len(texts[0]), len(segment) - len(texts[-1])
+    found = []
+    for text in texts[1:-1]:
+        at = segment.find(text, position + 1, max(end, 0))
+        if at < 0:
+            return None
+        found.append(segment[position:at])
+        position = at + len(text)
+    return (*found, segment[position:end]) if position < end else None
 
 
 def _search(
@@ -104,13 +113,12 @@ def _search(
             return found
     if not segment:
         return None
-    if len(segment) <= MIXED_SEGMENT_CHARS_MAX:
-        for regex, below in node.mixed:
-            match = regex.fullmatch(segment)
-            if match is not None:
-                found = _search(below, segments, index + 1, taken + match.groups())
-                if found is not None:
-                    return found
+    for texts, below in node.mixed.items():
+        between = _between(texts, segment)
+        if between is not None:
+            found = _search(below, segments, index + 1, taken + between)
+            if found is not None:
+                return found
     return None if node.whole is None else _search(node.whole, segments, index + 1, (*taken, segment))
 
 

@@ -15,7 +15,7 @@ from urllib.parse import unquote
 from bsguard.contract.pointers import escape, follow, resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from bsguard.contract.load import Document
 
@@ -24,6 +24,8 @@ Direction = Literal["request", "response"]
 
 #: Base of every definition's address; nothing is ever fetched from it.
 BASE: Final = "https://bsguard.invalid/document"
+#: What a reference to a definition begins with. The whole address, so that every part of a schema can stand alone.
+DEFINITION: Final = f"{BASE}#/$defs/"
 
 _ONE: Final = ("not", "if", "then", "else", "contains", "propertyNames", "unevaluatedItems", "unevaluatedProperties")
 _ONE_LIST: Final = ("items", "additionalProperties", "additionalItems", "contentSchema")
@@ -116,6 +118,7 @@ class Translator:
             self.unsupported.setdefault(self._current, "$recursiveRef, which is of another dialect")
         made |= self._keywords(schema, pointer, in_one_piece=in_one_piece)
         self.properties.update(schema.get("properties", ()) if isinstance(schema.get("properties"), dict) else ())
+        self.properties.update(one for one in _listed(schema.get("required")) if isinstance(one, str))
         if self.document.version == "3.0":
             _as_2020(made, schema)
         self._formats(made, pointer)
@@ -145,7 +148,7 @@ class Translator:
         return made
 
     def _reference(self, reference: str) -> str:
-        return f"#/$defs/{self._name(unquote(reference[1:]))}"
+        return f"{DEFINITION}{self._name(unquote(reference[1:]))}"
 
     def _formats(self, made: dict[str, Any], pointer: str) -> None:
         name = made.get("format")
@@ -209,8 +212,21 @@ class Translator:
             {"if": {"properties": {name: {"const": value}}, "required": [name]}, "then": {"$ref": self._reference(to)}}
             for value, to in named.items()
         ]
-        chosen = {"type": "object", "required": [name], "properties": {name: {"enum": list(named)}}, "allOf": choices}
+        known = {"type": "object", "required": [name], "properties": {name: {"enum": list(named)}}}
+        default = self._branch(told.get("defaultMapping"), named)
+        chosen: dict[str, Any] = {**known, "allOf": choices}
+        if default is not None:  # OpenAPI 3.2 §4.25: for an object that names no branch, or one that there is not
+            chosen = {"type": "object", "if": known, "then": {"allOf": choices}, "else": {"$ref": default}}
         made["allOf"] = [*made.get("allOf", ()), chosen]
+
+    def _branch(self, target: Any, named: dict[str, str]) -> str | None:
+        """The reference to a branch that is told by its name or reference; None if there is none."""
+        reference = named.get(str(target), target)
+        return self._reference(reference) if reference in named.values() else None
+
+
+def _listed(node: Any) -> list[Any]:
+    return node if isinstance(node, list) else []
 
 
 def addressed(schema: Any) -> bool:
@@ -243,22 +259,29 @@ def endless(definitions: dict[str, Any]) -> set[str]:
     return _in_circles({name: set(_targets(one, _in_place)) for name, one in definitions.items()})
 
 
-def recursive(definitions: dict[str, Any]) -> set[str]:
-    """Definitions that contain themselves at some depth, and those that lead to one."""
-    edges = {name: set(_targets(one, _anywhere)) for name, one in definitions.items()}
-    return _leading_to(_in_circles(edges), edges)
+def references(schema: Any) -> Iterable[str]:
+    """Names of the definitions that *schema* refers to, at any depth."""
+    return _targets(schema, _anywhere)
 
 
-def inexact(definitions: dict[str, Any], unsupported: dict[str, str]) -> dict[str, str]:
-    """Definitions that contain one of *unsupported* at some depth, each with a reason."""
-    edges = {name: set(_targets(one, _anywhere)) for name, one in definitions.items()}
-    reasons: dict[str, str] = {}
-    for name, reason in unsupported.items():
-        reasons |= dict.fromkeys(_leading_to({name}, edges), reason)
-    return reasons
+def formats(schema: Any) -> Iterable[str]:
+    """The formats that *schema* names, at any depth, references apart."""
+    return (str(node["format"]) for node in _nodes(schema, _anywhere) if "format" in node)
 
 
-def _leading_to(found: set[str], edges: dict[str, set[str]]) -> set[str]:
+def reached(names: Iterable[str], edges: Mapping[str, set[str]]) -> set[str]:
+    """*names*, and everything that the graph leads to from there, as far as it is in the graph."""
+    found: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        if name in edges and name not in found:
+            found.add(name)
+            waiting += edges[name]
+    return found
+
+
+def leading_to(found: set[str], edges: Mapping[str, set[str]]) -> set[str]:
     """*found*, and all nodes of the graph from which one of them can be reached."""
     found = set(found)
     while True:
@@ -280,13 +303,18 @@ def _in_circles(edges: dict[str, set[str]]) -> set[str]:
 
 
 def _targets(schema: Any, below: Callable[[dict[str, Any]], Iterable[Any]]) -> Iterable[str]:
+    for node in _nodes(schema, below):
+        reference = node.get("$ref")
+        if isinstance(reference, str) and reference.startswith(DEFINITION):
+            yield reference[len(DEFINITION) :]
+
+
+def _nodes(schema: Any, below: Callable[[dict[str, Any]], Iterable[Any]]) -> Iterable[dict[str, Any]]:
     waiting = [schema]
     while waiting:
         node = waiting.pop()
         if isinstance(node, dict):
-            reference = node.get("$ref")
-            if isinstance(reference, str) and reference.startswith("#/$defs/"):
-                yield reference[len("#/$defs/") :]
+            yield node
             waiting += below(node)
 
 

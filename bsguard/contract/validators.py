@@ -9,22 +9,31 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+import threading
 from dataclasses import dataclass
-from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from bsguard.contract.schemas import BASE, inexact, recursive
+from bsguard.contract.explain import Explainer, SchemaError
+from bsguard.contract.schemas import BASE, DEFINITION, addressed, leading_to, reached, references
+from bsguard.contract.schemas import formats as formats_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+
+    from bsguard.contract.explain import IsValid
+
+    #: Compiles a schema, and is told whether it has a format that is none of JSON Schema's.
+    _Compile = Callable[[Any, bool], IsValid]
 
 try:
     import jsonschema_rs
 except ImportError:  # no wheel for this platform
     jsonschema_rs = None  # type: ignore[assignment]
 
-#: Errors of one value that are told.
-ERRORS_COUNT_MAX: Final = 10
+
+#: Steps back that one look of a pattern with look-around or back-references may take; then the text does not match.
+PATTERN_STEPS_MAX: Final = 10_000
 
 
 class SchemaUnusable(ValueError):
@@ -32,25 +41,17 @@ class SchemaUnusable(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class SchemaError:
-    """One place of a value that a schema refuses: the way there, and the keyword."""
-
-    path: tuple[str | int, ...]
-    keyword: str
-
-
-class Validator(Protocol):
+class Validator:
     """Validates values against one schema."""
 
-    def is_valid(self, value: Any) -> bool:
-        """The verdict alone; linear in the value, whatever the schema."""
-
-    def errors(self, value: Any) -> list[SchemaError]:
-        """At most :data:`ERRORS_COUNT_MAX` of what is wrong with *value*, which is not valid."""
+    #: The verdict alone; linear in the value, whatever the schema.
+    is_valid: IsValid
+    #: Some of what is wrong with a value that is not valid.
+    errors: Callable[[Any], list[SchemaError]]
 
 
 class Schemas:
-    """The definitions of one document, ready to make validators from. One registry is shared by all of them."""
+    """The definitions of one document, ready to make validators from."""
 
     def __init__(
         self,
@@ -66,31 +67,53 @@ class Schemas:
 
         *formats* says whether a wrong format is an error, as OpenAPI understands it, or a mere annotation.
         """
-        self._recursive = recursive(dict(definitions))
-        self._inexact = inexact(dict(definitions), dict(unsupported or {}))
+        self._definitions = definitions
+        self._references = {name: set(references(one)) for name, one in definitions.items()}
+        self._inexact = {
+            name: reason
+            for cause, reason in (unsupported or {}).items()
+            for name in leading_to({cause}, self._references)
+        }
+        named = {name for name, one in definitions.items() if addressed(one)}
+        #: Those that lead to schemas which name their parts themselves, so that no part can be judged alone.
+        self._addressed = leading_to(named, self._references)
+        self._bytes = {name for name, one in definitions.items() if "byte" in formats_of(one)}
         self._made: dict[str, Validator] = {}
         whole = {"$id": BASE, "$defs": dict(definitions)}
-        make = _fast if jsonschema_rs is not None else _slow
-        self._make = make(whole, dict(remotes or {}), formats)
+        engine = _fast if jsonschema_rs is not None else _slow
+        self._compile = engine(whole, dict(remotes or {}), formats)
+        self._explainer = Explainer(definitions, self._make)
 
     def of(self, name: str) -> Validator:
         """The validator of a definition; raises :class:`SchemaUnusable`."""
         if name in self._inexact:
             raise SchemaUnusable(self._inexact[name])
         if name not in self._made:
-            self._made[name] = self._make({"$ref": f"{BASE}#/$defs/{name}"}, name in self._recursive)
+            is_valid = self._make({"$ref": f"{DEFINITION}{name}"})
+            explain = _unexplained if name in self._addressed else partial(self._explainer.errors, name)
+            self._made[name] = Validator(is_valid, explain)
         return self._made[name]
 
-    def combined(self, properties: Mapping[str, str]) -> Validator:
-        """One validator for an object whose properties have these definitions; no property is required of it.
+    def combined(self, properties: Mapping[str, str]) -> IsValid:
+        """Judges an object whose properties have these definitions; no property is required of it.
 
         Raises :class:`SchemaUnusable`.
         """
         for name in properties.values():
             if name in self._inexact:
                 raise SchemaUnusable(self._inexact[name])
-        schema = {"properties": {key: {"$ref": f"{BASE}#/$defs/{name}"} for key, name in properties.items()}}
-        return self._make(schema, not self._recursive.isdisjoint(properties.values()))
+        return self._make({"properties": {key: {"$ref": f"{DEFINITION}{name}"} for key, name in properties.items()}})
+
+    def _make(self, schema: Any) -> IsValid:
+        """Compile a *schema* that may refer to definitions; raises :class:`SchemaUnusable`."""
+        names = reached(references(schema), self._references)
+        # A format of ours makes the engine slower, whether or not it meets it.
+        own_format = not names.isdisjoint(self._bytes) or "byte" in formats_of(schema)
+        return self._compile(schema, own_format)
+
+
+def _unexplained(_value: Any) -> list[SchemaError]:
+    return [SchemaError((), "schema")]
 
 
 def is_base64(value: str) -> bool:
@@ -102,49 +125,32 @@ def is_base64(value: str) -> bool:
     return True
 
 
-def _fast(whole: dict[str, Any], remotes: dict[str, Any], formats: bool) -> Callable[[dict[str, Any], bool], Validator]:
+def _fast(whole: dict[str, Any], remotes: dict[str, Any], formats: bool) -> _Compile:
+    """``jsonschema-rs``."""
     registry: Any = None
 
-    def make(schema: dict[str, Any], circular: bool) -> Validator:
+    def compile_(schema: Any, own_format: bool) -> IsValid:
         nonlocal registry
         try:
             if registry is None:
                 resources = [(BASE, whole), *remotes.items()]
                 registry = jsonschema_rs.Registry(resources, draft=jsonschema_rs.Draft202012, retriever=_refuse)
+            own = {"byte": is_base64} if own_format else None
             made = jsonschema_rs.Draft202012Validator(
-                schema, registry=registry, retriever=_refuse, validate_formats=formats, formats={"byte": is_base64}
+                schema,
+                registry=registry,
+                retriever=_refuse,
+                validate_formats=formats,
+                formats=own,
+                # Without look-around and back-references the engine is linear, and this has no meaning.
+                pattern_options=jsonschema_rs.FancyRegexOptions(backtrack_limit=PATTERN_STEPS_MAX),
             )
         except (ValueError, TypeError, jsonschema_rs.ReferencingError) as error:
             raise SchemaUnusable(_first_line(error)) from None
-        return _Fast(made, circular)
+        is_valid: IsValid = made.is_valid
+        return is_valid
 
-    return make
-
-
-class _Fast:
-    """``jsonschema-rs``. Its verdict is linear; what it says about errors is not where a schema contains itself."""
-
-    __slots__ = ("_circular", "_made", "is_valid")
-
-    def __init__(self, made: Any, circular: bool) -> None:
-        self._made = made
-        self._circular = circular
-        self.is_valid = made.is_valid
-
-    def errors(self, value: Any) -> list[SchemaError]:
-        if self._circular:
-            # It tries every branch at every depth to find the reasons: seconds for a hundred bytes.
-            return [SchemaError((), "schema")]
-        found = islice(self._made.iter_errors(value), ERRORS_COUNT_MAX)
-        return [
-            _told(tuple(error.instance_path), error.kind.name, error.kind.as_dict().get("property")) for error in found
-        ]
-
-
-def _told(path: tuple[str | int, ...], keyword: str, missing: object) -> SchemaError:
-    if keyword == "required" and isinstance(missing, str):
-        return SchemaError((*path, missing), keyword)
-    return SchemaError(path, "forbidden" if keyword == "falseSchema" else keyword)
+    return compile_
 
 
 def _refuse(uri: str) -> NoReturn:
@@ -155,7 +161,8 @@ def _first_line(error: BaseException) -> str:
     return str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
 
 
-def _slow(whole: dict[str, Any], remotes: dict[str, Any], formats: bool) -> Callable[[dict[str, Any], bool], Validator]:
+def _slow(whole: dict[str, Any], remotes: dict[str, Any], formats: bool) -> _Compile:
+    """``jsonschema``, in Python."""
     import jsonschema
     import referencing
     from referencing.jsonschema import DRAFT202012
@@ -168,10 +175,9 @@ def _slow(whole: dict[str, Any], remotes: dict[str, Any], formats: bool) -> Call
     checker = jsonschema.FormatChecker()
     checker.checks("byte")(lambda value: not isinstance(value, str) or is_base64(value))
     extend: Any = jsonschema.validators.extend
-    cls = extend(jsonschema.Draft202012Validator, {"pattern": _pattern})
+    cls = extend(jsonschema.Draft202012Validator, {"pattern": _pattern, "$ref": _reference})
 
-    def make(schema: dict[str, Any], circular: bool) -> Validator:
-        del circular  # slow throughout
+    def compile_(schema: Any, _own_format: bool) -> IsValid:
         validator = cls(schema, registry=registry, format_checker=checker if formats else None)
         try:
             validator.is_valid("")  # resolves what it begins with
@@ -179,31 +185,41 @@ def _slow(whole: dict[str, Any], remotes: dict[str, Any], formats: bool) -> Call
                 _ecma(pattern)
         except (re.error, referencing.exceptions.Unresolvable, ValueError) as error:
             raise SchemaUnusable(_first_line(error)) from None
-        return _Slow(validator)
+        return partial(_remembering, validator.is_valid)
 
-    return make
-
-
-class _Slow:
-    """``jsonschema``, in Python."""
-
-    __slots__ = ("_made", "is_valid")
-
-    def __init__(self, made: Any) -> None:
-        self._made = made
-        self.is_valid = made.is_valid
-
-    def errors(self, value: Any) -> list[SchemaError]:
-        found = islice(self._made.iter_errors(value), ERRORS_COUNT_MAX)
-        return [_reported(error) for error in found]
+    return compile_
 
 
-def _reported(error: Any) -> SchemaError:
-    path = tuple(error.absolute_path)
-    if error.validator == "required":
-        missing = next((name for name in error.validator_value if name not in error.instance), None)
-        return _told(path, "required", missing)
-    return SchemaError(path, str(error.validator) if error.validator is not None else "forbidden")
+class _Verdicts(threading.local):
+    """What references to definitions were found to say of parts of the value that this thread judges."""
+
+    by_part: dict[tuple[str, int], bool] | None = None
+
+
+_verdicts: Final = _Verdicts()
+
+
+def _remembering(is_valid: IsValid, value: Any) -> bool:
+    """The verdict of an engine that asks the same of the same part but once, so that circles cost no power of depth."""
+    _verdicts.by_part = {}
+    try:
+        return is_valid(value)
+    finally:
+        _verdicts.by_part = None
+
+
+def _reference(validator: Any, reference: str, value: Any, schema: Any) -> Iterator[Any]:
+    import jsonschema
+
+    follow = jsonschema.Draft202012Validator.VALIDATORS["$ref"]
+    known, part = _verdicts.by_part, (reference, id(value))
+    if known is None or not reference.startswith(DEFINITION):
+        yield from follow(validator, reference, value, schema)
+        return
+    if part not in known:
+        known[part] = next(iter(follow(validator, reference, value, schema)), None) is None
+    if not known[part]:
+        yield jsonschema.ValidationError("is not what is referred to")
 
 
 def _pattern(_validator: Any, pattern: str, value: Any, _schema: Any) -> Iterator[Any]:
@@ -231,7 +247,7 @@ def _patterns(schema: Any, definitions: dict[str, Any]) -> Iterator[str]:
                 yield node["pattern"]
             if isinstance(node.get("patternProperties"), dict):
                 yield from node["patternProperties"]
-            name = str(node.get("$ref", "")).rpartition("#/$defs/")[2]
+            name = str(node.get("$ref", "")).removeprefix(DEFINITION)
             if name in definitions and name not in seen:
                 seen.add(name)
                 waiting.append(definitions[name])

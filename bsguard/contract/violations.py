@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from bsguard.contract.pointers import escape
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Iterable, Mapping
 
-    from bsguard.contract.validators import SchemaError
+    from bsguard.contract.explain import SchemaError
 
 Place = Literal["path", "query", "header", "cookie", "body", "request"]
 
@@ -18,8 +17,7 @@ Place = Literal["path", "query", "header", "cookie", "body", "request"]
 VIOLATIONS_COUNT_MAX: Final = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Violation:
+class Violation(NamedTuple):
     """One way in which a request breaks its contract."""
 
     #: Id of the rule, such as ``contract.parameter.invalid``.
@@ -33,16 +31,31 @@ class Violation:
     keyword: str = ""
 
     def __str__(self) -> str:
-        return " ".join(part for part in (self.place, self.name, self.pointer, self.keyword) if part)
+        return " ".join([part for part in self[1:] if part])
 
     @property
     def detail(self) -> tuple[tuple[str, str], ...]:
         """What the client is told."""
-        facts = (("in", self.place), ("name", self.name), ("pointer", self.pointer), ("rule", self.keyword))
-        return tuple((key, value) for key, value in facts if value or (key == "pointer" and self.place == "body"))
+        _, place, name, pointer, keyword = self
+        named = (("name", name),) if name else ()
+        pointed = (("pointer", pointer),) if pointer or place == "body" else ()
+        return (("in", place), *named, *pointed, *((("rule", keyword),) if keyword else ()))
 
 
-def pointer_of(error: SchemaError, declared: Container[str]) -> str:
-    """The JSON pointer of a schema error. Keys that only the client knows are not repeated."""
-    parts = (str(part) if isinstance(part, int) or part in declared else "*" for part in error.path)
-    return "".join(f"/{escape(part)}" for part in parts)
+def violations_of(
+    rule: str, place: Place, name: str, errors: Iterable[SchemaError], segments: Mapping[str | int, str]
+) -> list[Violation]:
+    """What schema errors mean. Property names are shown as in *segments*, those that only the client knows are not."""
+    return [
+        Violation(rule, place, name, "".join([_segment(part, segments) for part in path]), keyword)
+        for path, keyword in errors
+    ]
+
+
+def segments_of(declared: Iterable[str]) -> dict[str | int, str]:
+    """The segments of JSON pointers for names that a document declares."""
+    return {name: f"/{escape(name)}" for name in declared}
+
+
+def _segment(part: str | int, segments: Mapping[str | int, str]) -> str:
+    return segments.get(part) or (f"/{part}" if isinstance(part, int) else "/*")

@@ -18,11 +18,14 @@ from bsguard.core.errors import BodyError
 from bsguard.core.grammar import CONTENT_LENGTH
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from _typeshed.wsgi import WSGIEnvironment
 
 #: Up to here a body stays in memory, beyond it in a temporary file; what most API calls send stays in memory.
 SPOOL_MEMORY_BYTES_MAX: Final = 64 * 1024
-_PIECE_BYTES: Final = 64 * 1024
+#: How much is read at a time.
+BODY_PIECE_BYTES: Final = 64 * 1024
 
 
 class Body:
@@ -84,6 +87,11 @@ class Body:
         return bool(self.length or self.chunked or self.misframed)
 
     @property
+    def bytes_read(self) -> int:
+        """How much of it is here; once it is loaded, its length."""
+        return self._read
+
+    @property
     def touched(self) -> bool:
         """Whether anything was read from the server's stream."""
         return self._spool is not None
@@ -103,16 +111,28 @@ class Body:
         Raises :class:`~bsguard.core.errors.BodyError`, every time it is asked, when the body is longer, misframed or
         broken. A body whose declared length is over the maximum is refused without reading any of it.
         """
+        self._need(bytes_max)
+        if self._data is None and self._spool is not None:
+            self._spool.seek(0)
+            self._data = self._spool.read()
+        return self._data or b""
+
+    def pieces(self, bytes_max: int) -> Iterator[bytes]:
+        """The same without the whole of it in memory; raises before the first piece."""
+        self._need(bytes_max)
+        if self._spool is not None:
+            self._spool.seek(0)
+            while piece := self._spool.read(BODY_PIECE_BYTES):
+                yield piece
+
+    def _need(self, bytes_max: int) -> None:
+        """Have all of it here."""
         if self.length > bytes_max:
             raise BodyError("body.size", codes.BODY_TOO_LARGE, f"declared length is over {bytes_max} bytes")
         if not self._loaded:
             self.load(bytes_max)
         if self._read > bytes_max:
             raise BodyError("body.size", codes.BODY_TOO_LARGE, f"longer than {bytes_max} bytes")
-        if self._data is None and self._spool is not None:
-            self._spool.seek(0)
-            self._data = self._spool.read()
-        return self._data or b""
 
     def load(self, bytes_max: int) -> None:
         """Read the body to its end, if it is at most *bytes_max* long; raises as :meth:`read` does."""
@@ -170,7 +190,7 @@ class Body:
             self._spool = io.BytesIO()
         self._spool.seek(0, io.SEEK_END)
         while self._read < wanted:
-            piece = self._piece(min(wanted - self._read, _PIECE_BYTES))
+            piece = self._piece(min(wanted - self._read, BODY_PIECE_BYTES))
             if not piece:
                 if self.length:
                     reason = f"ended after {self._read} of {self.length} bytes"

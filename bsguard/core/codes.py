@@ -27,7 +27,15 @@ class Code:
         return GROUPS[self.id[3:5]]
 
 
-GROUPS: Final = {"10": "tenant", "11": "protocol", "13": "limiter", "14": "managed", "15": "contract", "19": "guard"}
+GROUPS: Final = {
+    "10": "tenant",
+    "11": "protocol",
+    "12": "waf",
+    "13": "limiter",
+    "14": "managed",
+    "15": "contract",
+    "19": "guard",
+}
 
 # 10: tenant
 RESTRICTED: Final = Code(
@@ -152,6 +160,23 @@ INVALID_JSON: Final = Code(
     "invalid_json",
     "The body is not valid JSON",
     "The body is not strict JSON: syntax, UTF-8, duplicate keys, non-finite numbers or depth.",
+)
+
+# 12: waf
+ATTACK: Final = Code("BSE1201", 403, "forbidden", "The request was refused", "A rule knows the request for an attack.")
+UNREADABLE_REQUEST: Final = Code(
+    "BSE1202",
+    400,
+    "unreadable_request",
+    "The body or query cannot be read as what it says it is",
+    "A body does not have the form of its media type, so that no rule could see all of it.",
+)
+TOO_MUCH_TO_CHECK: Final = Code(
+    "BSE1203",
+    413,
+    "too_much_to_check",
+    "The body or query has too many or too deep parts",
+    "A body or query has more, longer or deeper parts than the rules look at.",
 )
 
 # 13: limiter

@@ -183,7 +183,8 @@ class ManagedConfig(RulesConfig):
 
     def _used(self, settings: Settings) -> bool:
         """Whether anything is to be judged; an application that is left alone, as in its tests, needs no rules."""
-        off = not settings.enabled or (self.mode or settings.mode) == "off"
+        left_out = settings.layers is not None and "managed" not in settings.layers
+        off = left_out or not settings.enabled or (self.mode or settings.mode) == "off"
         return not (self.idle or off or WITHOUT_RULES.get())
 
     def _rule_problems(self, folder: Path, prefix: str) -> Iterator[Problem]:

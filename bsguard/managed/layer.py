@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from bsguard.core import codes
+from bsguard.core.config import CONTRADICTION
+from bsguard.core.errors import ConfigError, Problem
 from bsguard.core.events import ResponseMatched
 from bsguard.managed.config import ManagedConfig
 from bsguard.managed.folder import WITHOUT_RULES
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
     from bsguard.seclang.model import Rule
 
 _LEVEL: Final = "paranoia-level/"
+#: Rules by which CRS holds its own set-up against what it needs.
+_INITIALIZATION: Final = range(901_000, 902_000)
+#: What any client sends.
+_PLAIN: Final = (("Host", "localhost"), ("User-Agent", "bsguard"), ("Accept", "*/*"))
 
 
 class Managed(RulesLayer[ManagedConfig]):
@@ -42,6 +48,16 @@ class Managed(RulesLayer[ManagedConfig]):
         if WITHOUT_RULES.get():
             self.mode = "off"
         super().prepare()
+        if self.mode != "off":
+            self._try()
+
+    def _try(self) -> None:
+        """Make sure that the set-up is one that the rule set can work with: it refuses every request otherwise."""
+        seen = self.rule_set.inspect(headers=_PLAIN)
+        if seen.verdict.rule_id in _INITIALIZATION:
+            said = next((match.message for match in seen.matches if match.rule_id == seen.verdict.rule_id), "")
+            message = f"the rule set refuses every request as it is set up, by rule {seen.verdict.rule_id}: {said}"
+            raise ConfigError([Problem(CONTRADICTION, "BSGUARD_MANAGED_CRS_SETUP", message)])
 
     def load_rules(self, limits: Limits) -> RuleSet:
         """The rule set, set up as the settings say; its problems were told when these were read."""

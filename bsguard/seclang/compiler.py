@@ -11,14 +11,17 @@ from bsguard.seclang import operators, updates
 from bsguard.seclang.macros import constant, read_template
 from bsguard.seclang.model import Marker, Rule
 from bsguard.seclang.patterns import compile_pattern, translate
+from bsguard.seclang.prefilter.chains import inert_bytes
 from bsguard.seclang.prefilter.literals import needed
 from bsguard.seclang.prefilter.needles import PART_OF
 from bsguard.seclang.transforms import TRANSFORMS
+from bsguard.seclang.txnames import Names
 from bsguard.seclang.variables import read_updates
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from bsguard.seclang.courses import Course
     from bsguard.seclang.macros import Template
     from bsguard.seclang.model import Control, Link, Program, Variable
     from bsguard.seclang.operators import Captures
@@ -43,6 +46,14 @@ class Target:
     skips: Callable[[bytes], bool] | None = None
     #: Part of the request that the prefilter counts the variable to, "" if none.
     part: str = ""
+
+    def covers(self, key: bytes) -> bool:
+        """Whether an entry with this key is looked at."""
+        if self.key is not None and key.lower() != self.key:
+            return False
+        if self.pattern is not None and not self.pattern(key):
+            return False
+        return self.skips is None or not self.skips(key)
 
     def select(self, transaction: Transaction) -> list[Entry]:
         """The entries to look at; of a counted target, one with the number."""
@@ -82,10 +93,28 @@ class Runnable:
     transformations: tuple[Callable[[bytes], bytes], ...]
     #: Their names.
     chain: frozenset[str]
+    #: The bytes of which values are made that no transformation changes, None if that is not a question of bytes.
+    inert: bytes | None
     multi_match: bool
     capture: bool
     setters: tuple[Setter, ...]
     controls: tuple[Callable[[Transaction, Machine], None], ...]
+
+    def stages(self, value: bytes) -> list[bytes]:
+        """What the operator sees of a value; with multiMatch, every different stage on the way."""
+        if self.inert is not None and not value.translate(None, self.inert):
+            return [value]
+        stages = [value]
+        for transform in self.transformations:
+            value = transform(value)
+            if self.multi_match and value != stages[-1]:
+                stages.append(value)
+        return stages if self.multi_match else [value]
+
+    def matches(self, value: bytes) -> bool:
+        """Whether the operator matches on a value; it may, where its argument holds macros."""
+        match = self.match
+        return match is None or any((match(stage) is None) == self.negated for stage in self.stages(value))
 
     def bound(self, transaction: Transaction) -> Callable[[bytes], Captures | None]:
         """The operator with its argument's macros filled in."""
@@ -102,8 +131,8 @@ class Step:
     data: Template
     #: Position in the phase to go on at after a match, None for the next.
     jump: int | None = None
-    #: Bit that the prefilter must have found, 0 if the rule is always run.
-    needle: int = 0
+    #: Whether, once it has matched, nothing is known beforehand of the rules after it.
+    disturbs: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +140,25 @@ class Plan:
     """A program, ready to run: the steps of each phase in order."""
 
     phases: dict[int, tuple[Step, ...]] = field(default_factory=dict)
-    #: Phases that have rules with a needle.
-    scanned: frozenset[int] = frozenset()
     #: What TX holds before the first rule runs.
     initial: Mapping[bytes, bytes] = field(default_factory=dict)
-    prefilter: Prefilter | None = None
+    #: What is reported of TX: names that stand in the rules, and are not written by the beginnings of chains alone.
+    names: frozenset[bytes] = frozenset()
+    #: None where every rule is evaluated for every request.
+    shortcuts: Shortcuts | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shortcuts:
+    """What saves evaluating rules; it never changes what comes of them."""
+
+    prefilter: Prefilter
+    #: Bits of the steps of each phase that only ask and change TX.
+    settled: Mapping[int, int]
+    #: The ids of their rules.
+    settled_ids: frozenset[int]
+    #: What these come to where nothing else has changed it, by the phases gone through, the last of them included.
+    courses: Mapping[tuple[int, ...], Course]
 
 
 class Machine:
@@ -133,22 +176,21 @@ def _built(name: str, argument: bytes) -> Callable[[bytes], Captures | None]:
     return operators.build(name, argument)
 
 
-def compile_program(
-    program: Program, initial: Mapping[bytes, bytes] | None = None, prefilter: Prefilter | None = None
-) -> Plan:
-    """Make a plan of *program*."""
-    bits = prefilter.bits if prefilter is not None else {}
+def compile_program(program: Program, initial: Mapping[bytes, bytes] | None = None) -> Plan:
+    """Make a plan of *program*, without shortcuts."""
     phases = {}
     for phase in PHASES:
         items = [item for item in program.items if isinstance(item, Marker) or item.phase == phase]
         steps: list[Step] = []
         for index, item in enumerate(items):
             if isinstance(item, Rule):
-                jump = _jump(item, index, items, len(steps))
-                steps.append(build_step(item, jump, program, bits.get(item.id, 0)))
+                steps.append(build_step(item, _jump(item, index, items, len(steps)), program))
         phases[phase] = tuple(steps)
-    scanned = frozenset(phase for phase, steps in phases.items() if any(step.needle for step in steps))
-    return Plan(phases, scanned, initial or {}, prefilter)
+    reported = Names(set(initial or ()))
+    for rule in program.rules:
+        for change in rule.links[-1].set_variables:
+            reported.add_setter(change.key)
+    return Plan(phases, initial or {}, frozenset(reported.exact))
 
 
 def _jump(rule: Rule, index: int, items: list[Rule | Marker], position: int) -> int | None:
@@ -169,10 +211,17 @@ def _jump(rule: Rule, index: int, items: list[Rule | Marker], position: int) -> 
     return place
 
 
-def build_step(rule: Rule, jump: int | None, program: Program, needle: int = 0) -> Step:
+def build_step(rule: Rule, jump: int | None, program: Program) -> Step:
     """Make *rule* ready to run."""
     links = tuple(_runnable(link, program) for link in rule.links)
-    return Step(rule, links, read_template(rule.message), read_template(rule.data), jump, needle)
+    controls = [one for link in rule.links for one in link.controls]
+    disturbs = jump is not None or rule.disruptive != "pass" or any(map(_is_about_tx, controls))
+    return Step(rule, links, read_template(rule.message), read_template(rule.data), jump, disturbs)
+
+
+def _is_about_tx(control: Control) -> bool:
+    """Whether a control may change what rules do that ask TX, other than taking them out."""
+    return control.name == "ruleengine" or any(one.name == "TX" for one in read_updates(control.target or "ARGS"))
 
 
 def _runnable(link: Link, program: Program) -> Runnable:
@@ -187,7 +236,7 @@ def _runnable(link: Link, program: Program) -> Runnable:
         else:
             fixed = operator.argument.encode("utf-8", "surrogateescape")
         if fixed is not None:
-            match = operators.build(name, fixed, operator.folder)
+            match = operators.build(name, fixed, operator.folder, captures=link.capture)
     return Runnable(
         targets=resolve_targets(link.variables),
         match=match,
@@ -196,6 +245,7 @@ def _runnable(link: Link, program: Program) -> Runnable:
         negated=negated,
         transformations=tuple(TRANSFORMS[one] for one in link.transformations),
         chain=frozenset(link.transformations),
+        inert=inert_bytes(link.transformations),
         multi_match=link.multi_match,
         capture=link.capture,
         setters=tuple(

@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING, Final
 
 from bsguard.seclang.compiler import Machine
 from bsguard.seclang.operators import integer
+from bsguard.seclang.prefilter.chains import CHANGES_CASE
 from bsguard.seclang.request import NO_EXCLUSIONS, Found, Inspection, Match, Verdict
 from bsguard.seclang.transaction import Transaction
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from bsguard.seclang.bodies import Limits
-    from bsguard.seclang.compiler import Plan, Runnable, Step, Target
+    from bsguard.seclang.compiler import Plan, Runnable, Shortcuts, Step, Target
     from bsguard.seclang.model import Options, Rule
+    from bsguard.seclang.prefilter import Scanned
     from bsguard.seclang.request import Exclusions, Request, Response
 
 _LOGGING: Final = 5
@@ -38,6 +42,7 @@ class Engine:
         "spared",
         "transaction",
         "verdict",
+        "way",
     )
 
     def __init__(
@@ -50,7 +55,7 @@ class Engine:
     ) -> None:
         self.plan = plan
         self.options = options
-        self.transaction = Transaction(request, limits, plan.initial)
+        self.transaction = Transaction(request, limits, plan.initial, tx_is_known=plan.shortcuts is not None)
         self.transaction.request_body = options.request_body
         self.transaction.removed |= exclusions.removed
         self.machine = Machine(options.engine, response_body=options.response_body)
@@ -59,8 +64,14 @@ class Engine:
         self.spared: list[Match] = []
         #: Phase after which ``allow`` ends.
         self.allowed_until = 0
+        #: Phases gone through.
+        self.way: tuple[int, ...] = ()
         self.exclusions = exclusions
         self._apart = exclusions.apart if exclusions is not NO_EXCLUSIONS else frozenset()
+        if self._apart or exclusions.removed:
+            settled = frozenset() if plan.shortcuts is None else plan.shortcuts.settled_ids
+            if not settled.isdisjoint(exclusions.removed | self._apart):
+                self.transaction.own_tx()
         #: Whether the rule at hand is only tried.
         self._trying = False
         #: The parts of the values that the current rule has matched.
@@ -117,7 +128,9 @@ class Engine:
         """What has come of it so far."""
         transaction = self.transaction
         error = "" if transaction.unread is None else transaction.unread.error
-        return Inspection(tuple(self.matches), tuple(self.spared), self.verdict, transaction.stores["TX"], error)
+        names = self.plan.names
+        written = {name: value for name, value in transaction.stores["TX"].items() if name in names}
+        return Inspection(tuple(self.matches), tuple(self.spared), self.verdict, written, error)
 
     def _refuse_unread(self) -> None:
         """Refuse what the rules could not see whole, unless they have decided, or an ``allow`` has."""
@@ -131,33 +144,83 @@ class Engine:
             self._steps(number)
 
     def _steps(self, number: int) -> None:
+        shortcuts = self.plan.shortcuts
+        self.way += (number,)
+        if shortcuts is None:
+            self._every_step(number)
+        else:
+            self._possible_steps(number, shortcuts)
+
+    def _every_step(self, number: int) -> None:
         steps = self.plan.phases[number]
         index, end = 0, len(steps)
         removed = self.transaction.removed
-        prefilter = self.plan.prefilter if number in self.plan.scanned else None
-        possible = prefilter.candidates(self.transaction) if prefilter is not None else 0
         while index < end:
             step = steps[index]
             index += 1
-            if step.needle and not step.needle & possible:
-                continue
-            if step.rule.id in removed:
-                continue
-            if not (self._fires_apart(step) if step.rule.id in self._apart else self.fires(step)):
+            if step.rule.id in removed or not self._runs(step):
                 continue
             if step.jump is not None:
                 index = step.jump
             if self._decides(step.rule, number) or self.machine.engine == "Off":
                 return
 
-    def fires(self, step: Step) -> bool:
-        """Whether every link of the rule matches; reports it if it does."""
-        found = self._evaluate(step)
+    def _possible_steps(self, number: int, shortcuts: Shortcuts) -> None:
+        """Run those steps of a phase that may match; bits stand for steps, the lowest for the first."""
+        transaction = self.transaction
+        phase = shortcuts.prefilter.phases[number]
+        found = shortcuts.prefilter.candidates(transaction) if phase.waiting else 0
+        possible = found >> phase.offset & phase.waiting | phase.always
+        course = shortcuts.courses.get(self.way) if transaction.tx_is_known else None
+        if course is None:
+            transaction.own_tx()
+            todo = possible | shortcuts.settled[number]
+        else:
+            todo = possible & course.open
+        steps = self.plan.phases[number]
+        while todo:
+            lowest = todo & -todo
+            todo ^= lowest
+            index = lowest.bit_length() - 1
+            step = steps[index]
+            if phase.needs[index] & ~found or step.rule.id in transaction.removed:
+                continue
+            if course is not None:
+                transaction.stores["TX"] = course.states[index]
+            fired = self._runs(step, phase.scanned[index])
+            if course is not None and not self._goes_on_as_known(step, shortcuts):
+                course = None
+                transaction.own_tx()
+                todo = (possible | shortcuts.settled[number]) >> index + 1 << index + 1
+            if not fired:
+                continue
+            if step.jump is not None:
+                todo = todo >> step.jump << step.jump
+            if self._decides(step.rule, number) or self.machine.engine == "Off":
+                return
+        if course is not None:
+            transaction.stores["TX"] = course.states[-1]
+
+    def _goes_on_as_known(self, step: Step, shortcuts: Shortcuts) -> bool:
+        """Whether TX is as it was, and the rules that ask and change it are the same, now that *step* has run."""
+        transaction = self.transaction
+        return transaction.tx_is_known and not step.disturbs and shortcuts.settled_ids.isdisjoint(transaction.removed)
+
+    def _runs(self, step: Step, scanned: Sequence[Scanned | None] = ()) -> bool:
+        """Whether the rule matches and is not kept from having an effect."""
+        return self._fires_apart(step) if step.rule.id in self._apart else self.fires(step, scanned)
+
+    def fires(self, step: Step, scanned: Sequence[Scanned | None] = ()) -> bool:
+        """Whether every link of the rule matches; reports it if it does.
+
+        *scanned* holds, for the first links, what the prefilter knows of them.
+        """
+        found = self._evaluate(step, scanned)
         if found is not None and step.rule.log:
             self.matches.append(self._match(step, found))
         return found is not None
 
-    def _evaluate(self, step: Step) -> tuple[Found, ...] | None:
+    def _evaluate(self, step: Step, scanned: Sequence[Scanned | None] = ()) -> tuple[Found, ...] | None:
         """What the first link has matched on, if every link of the rule matches."""
         transaction = self.transaction
         transaction.matched = []
@@ -165,7 +228,7 @@ class Engine:
         self._parts = []
         found: tuple[Found, ...] = ()
         for place, link in enumerate(step.links):
-            if not self._link(step.rule, link):
+            if not self._link(step.rule, link, scanned[place] if place < len(scanned) else None):
                 return None
             if place == 0 and step.rule.log:
                 found = tuple(map(_found, transaction.matched, self._parts))
@@ -195,7 +258,7 @@ class Engine:
         Everything is afterwards as it was before.
         """
         transaction = self.transaction
-        stores = {name: dict(store) for name, store in transaction.stores.items()}
+        stores: dict[str, Mapping[bytes, bytes]] = {name: dict(store) for name, store in transaction.stores.items()}
         self._trying = True
         try:
             found = self._evaluate(step)
@@ -219,7 +282,7 @@ class Engine:
             self._gained,
         )
 
-    def _link(self, rule: Rule, link: Runnable) -> bool:
+    def _link(self, rule: Rule, link: Runnable, scanned: Scanned | None) -> bool:
         if not link.targets:
             self._act(link)
             return True
@@ -228,19 +291,27 @@ class Engine:
         matched = False
         for target in link.targets:
             seen = transaction.seen.get(target.part)
-            values = self._selected(rule, target)
-            if seen is None or not link.chain <= seen.idle:
-                values = [(key, changed) for key, value in values for changed in _transformed(link, value)]
-            for key, value in values:
-                captures = match(value)
-                if (captures is None) != negated:
-                    continue
-                matched = True
-                transaction.matched.append((_full_name(target, key), value))
-                self._parts.append(captures[0] if captures else value)
-                if link.capture and captures:
-                    transaction.capture(captures)
-                self._act(link)
+            if seen is not None and target.name not in seen.covers:
+                seen = None
+            if scanned is not None and seen is not None and not seen.found & scanned.bit:
+                continue
+            entries = self._selected(rule, target)
+            is_idle = False
+            if seen is not None and seen.leaves(link.chain):
+                is_idle = link.chain.isdisjoint(CHANGES_CASE)
+                if scanned is not None:
+                    entries = scanned.narrow(entries, seen)
+            for key, value in entries:
+                for stage in (value,) if is_idle else link.stages(value):
+                    captures = match(stage)
+                    if (captures is None) != negated:
+                        continue
+                    matched = True
+                    transaction.matched.append((_full_name(target, key), stage))
+                    self._parts.append(captures[0] if captures else stage)
+                    if link.capture and captures:
+                        transaction.capture(captures)
+                    self._act(link)
         return matched
 
     def _selected(self, rule: Rule, target: Target) -> list[tuple[bytes, bytes]]:
@@ -279,16 +350,6 @@ class Engine:
             location = rule.disruptive_argument if action == "redirect" else ""
             self.verdict = Verdict(action, rule.status, rule.id, phase, location)  # type: ignore[arg-type]
         return True
-
-
-def _transformed(link: Runnable, value: bytes) -> list[bytes]:
-    """What the operator sees of a value; with multiMatch, every different stage on the way."""
-    stages = [value]
-    for transform in link.transformations:
-        value = transform(value)
-        if link.multi_match and value != stages[-1]:
-            stages.append(value)
-    return stages if link.multi_match else [value]
 
 
 def _full_name(target: Target, key: bytes) -> bytes:

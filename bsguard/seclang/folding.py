@@ -11,45 +11,23 @@ A rule taken out here is not there for ``ctl:ruleRemoveById`` to remove: its eff
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from bsguard.seclang.bodies import Limits
 from bsguard.seclang.compiler import PHASES, Plan, build_step
 from bsguard.seclang.engine import Engine
-from bsguard.seclang.macros import Reference, read_template
+from bsguard.seclang.macros import read_template
 from bsguard.seclang.model import Link, Marker, Options, Program, Rule
 from bsguard.seclang.operators import WITH_MACROS
-from bsguard.seclang.patterns import compile_pattern
 from bsguard.seclang.request import Request
+from bsguard.seclang.txnames import CAPTURES, Names, references, texts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterator, Mapping
 
 #: Phases that run for every request; what later ones set, they must set when they run.
 _ALWAYS_RUN: Final = (1, 2)
-_CAPTURES: Final = frozenset(b"%d" % number for number in range(10))
-
-
-@dataclass(slots=True)
-class _Names:
-    """A set of TX names: some by name, some by a test."""
-
-    exact: set[bytes] = field(default_factory=set)
-    tests: list[Callable[[bytes], bool]] = field(default_factory=list)
-
-    def __contains__(self, name: bytes) -> bool:
-        return name in self.exact or any(test(name) for test in self.tests)
-
-    def add_setter(self, key: str) -> None:
-        """Add the names that a ``setvar`` with this key may write."""
-        template = read_template(key)
-        first = template[0]
-        if len(template) == 1 and isinstance(first, bytes):
-            self.exact.add(first.lower())
-        else:
-            start = first.lower() if isinstance(first, bytes) else b""
-            self.tests.append(lambda name: name.startswith(start))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +35,14 @@ class Folded:
     """The program without what is already decided, and the TX that requests begin with."""
 
     program: Program
-    initial: dict[bytes, bytes]
+    initial: Mapping[bytes, bytes]
 
 
 def fold(program: Program) -> Folded:
     """Take out of *program* what is the same for every request."""
     folder = _Folder(program)
-    kept: dict[int, Rule] = {}
-    for phase in PHASES:
-        for rule in folder.phase(phase):
-            kept[rule.id] = rule
+    found = [rule for phase in PHASES for rule in folder.phase(phase)]
+    kept = {rule.id: folder.with_constants(rule) for rule in found}
     items = tuple(
         kept.get(item.id, item) if isinstance(item, Rule) else item
         for item in program.items
@@ -82,12 +58,12 @@ class _Folder:
         self.program = program
         self.engine = Engine(Plan(), Options(), Request(), Limits())
         #: Names whose value depends on the request.
-        self.unknown = _Names(set(_CAPTURES))
+        self.unknown = Names(set(CAPTURES))
         #: Names that a kept rule has read or written; what is set later must not be seen by it.
-        self.touched = _Names(set(_CAPTURES))
+        self.touched = Names(set(CAPTURES))
 
     @property
-    def known(self) -> dict[bytes, bytes]:
+    def known(self) -> Mapping[bytes, bytes]:
         """TX as it is now."""
         return self.engine.transaction.stores["TX"]
 
@@ -140,16 +116,19 @@ class _Folder:
         return fires
 
     def _never(self, rule: Rule) -> bool:
-        """Whether the first links of a chain already say no, before anything that a request decides."""
-        leading = []
+        """Whether a link of the chain says no whatever the request, and those before it change nothing."""
         for link in rule.links:
-            if link.set_variables or link.controls or not self.is_decided(link):
-                break
-            leading.append(link)
-        if not leading or not leading[0].variables:
-            return False
-        asked = dataclasses.replace(rule, links=tuple(leading), log=False)
-        return not self.engine.fires(build_step(asked, None, self.program))
+            asked = dataclasses.replace(link, set_variables=(), controls=(), capture=False)
+            if asked.variables and self.is_decided(asked) and not self._says_yes(rule, asked):
+                return True
+            if link.set_variables or link.controls or link.capture:
+                return False
+        return False
+
+    def _says_yes(self, rule: Rule, link: Link) -> bool:
+        """What a link that is decided comes to."""
+        quiet = dataclasses.replace(rule, links=(link,), log=False, message="", data="")
+        return self.engine.fires(build_step(quiet, None, self.program))
 
     def _written(self, link: Link) -> Iterator[bytes]:
         for change in link.set_variables:
@@ -164,23 +143,13 @@ class _Folder:
                 return False
         if link.capture or any(change.collection != "TX" for change in link.set_variables):
             return False
-        return all(
-            part.name == "TX" and part.key not in self.unknown
-            for text in _texts(link)
-            for part in read_template(text)
-            if isinstance(part, Reference)
-        )
+        return all(part.name == "TX" and part.key not in self.unknown for part in references(texts(link)))
 
     def keep(self, rule: Rule) -> Rule:
         """Note what a rule that stays reads and writes; the rule, simplified where it always matches."""
         simple = self._unconditional(rule)
-        for text in (rule.message, rule.data):
-            self._touch(text)
+        self.touched.add_read(simple)
         for link in simple.links:
-            for variable in link.variables:
-                self._read(variable.name, variable.key, is_pattern=variable.is_pattern)
-            for text in _texts(link):
-                self._touch(text)
             for change in link.set_variables:
                 if change.collection == "TX":
                     self.unknown.add_setter(change.key)
@@ -193,35 +162,25 @@ class _Folder:
         asks = dataclasses.replace(link, set_variables=(), controls=())
         if len(rule.links) > 1 or rule.log or not link.variables or not self.is_decided(asks):
             return rule
-        quiet = dataclasses.replace(rule, links=(asks,), message="", data="")
-        if not self.engine.fires(build_step(quiet, None, self.program)) or len(link.variables) > 1:
+        if len(link.variables) > 1 or not self._says_yes(rule, asks):
             return rule
         return dataclasses.replace(rule, links=(dataclasses.replace(link, variables=(), operator=None),))
 
-    def _read(self, name: str, key: str | None, *, is_pattern: bool) -> None:
-        if name != "TX":
-            return
-        if key is None:
-            self.touched.tests.append(lambda _: True)
-        elif is_pattern:
-            search = compile_pattern(f"(?i){key}").search
-            self.touched.tests.append(lambda name: search(name) is not None)
-        else:
-            self.touched.exact.add(key.lower().encode())
+    def with_constants(self, rule: Rule) -> Rule:
+        """The rule with those macros of its operators filled in that no request changes, once all rules are known."""
+        return dataclasses.replace(rule, links=tuple(self._filled(link) for link in rule.links))
 
-    def _touch(self, text: str) -> None:
-        for part in read_template(text):
-            if isinstance(part, Reference) and part.name == "TX":
-                self.touched.exact.add(part.key)
-
-
-def _texts(link: Link) -> Iterable[str]:
-    """The texts of a link in which macros stand."""
-    if link.operator is not None and link.operator.name in WITH_MACROS:
-        yield link.operator.argument
-    for change in link.set_variables:
-        yield change.key
-        yield change.value
+    def _filled(self, link: Link) -> Link:
+        operator = link.operator
+        if operator is None or operator.name not in WITH_MACROS or "%{" not in operator.argument:
+            return link
+        if any(part.name != "TX" or part.key in self.unknown for part in references((operator.argument,))):
+            return link
+        text = self.engine.transaction.expand(read_template(operator.argument))
+        if b"%{" in text:  # would be read as a macro
+            return link
+        argument = text.decode("utf-8", "surrogateescape")
+        return dataclasses.replace(link, operator=dataclasses.replace(operator, argument=argument))
 
 
 def _target(rule: Rule, index: int, items: list[Rule | Marker]) -> int | None:

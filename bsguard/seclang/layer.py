@@ -18,6 +18,7 @@ from bsguard.core.events import AnomalyScored, RuleMatched, printable
 from bsguard.core.layer import Layer, LayerConfig
 from bsguard.core.verdict import ALLOW, Finding, Note, Verdict, body_finding
 from bsguard.seclang.bodies import Limits
+from bsguard.seclang.bodies.coding import decoded
 from bsguard.seclang.facts import engine_request
 from bsguard.seclang.macros import read_template
 from bsguard.seclang.operators import integer
@@ -107,7 +108,7 @@ class RulesLayer(Layer[C]):
 
     def inspect_head(self, request: Request) -> Verdict:
         """Phase 1; on a streaming path phase 2 as well, which then sees no body."""
-        engine = self.rule_set.begin(engine_request(request), self._exclusions(request))
+        engine = self.begin(request)
         engine.head()
         if request.streaming:
             engine.body(b"")
@@ -126,11 +127,16 @@ class RulesLayer(Layer[C]):
                 body = request.body.read(self._body_bytes_max(request))
             except BodyError as error:
                 broken = body_finding(error)
-        engine.body(body)
+        coding = request.header("HTTP_CONTENT_ENCODING")
+        engine.body(decoded(body, coding, self.settings.inspect_bytes_max) if coding else body)
         verdict = self._verdict(engine, reported, spared)
         if broken is None:
             return verdict
         return Verdict((*verdict.findings, broken), unreadable=request.body.failed)
+
+    def begin(self, request: Request) -> Engine:
+        """The rules over *request*, none of which has run."""
+        return self.rule_set.begin(engine_request(request), self._exclusions(request))
 
     def counts(self, engine: Engine, rule: Rule) -> bool:  # noqa: ARG002  for subclasses to say
         """Whether what *rule* adds to a score is among what decides."""

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Final
 
 from bsguard.core.config import nearest
 from bsguard.seclang.errors import Mistake
-from bsguard.seclang.patterns import compile_pattern, phrases_pattern
+from bsguard.seclang.patterns import compile_pattern, finder, phrases_pattern
+from bsguard.seclang.script_injection import find_script_injection
+from bsguard.seclang.sql_injection import find_sql_injection
 from bsguard.seclang.sqli import detect_sqli
 from bsguard.seclang.xss import detect_xss
 
@@ -51,6 +53,12 @@ def _rx(argument: bytes, _: str) -> Callable[[bytes], Captures | None]:
         return (found.group(0), *groups)
 
     return match
+
+
+def _rx_without_captures(argument: bytes) -> Callable[[bytes], Captures | None]:
+    pattern = compile_pattern(argument.decode("utf-8", "surrogateescape"), captures=False)
+    found, search = finder(pattern), pattern.search
+    return lambda value: (search(value).group(0),) if found(value) else None
 
 
 def _phrases(argument: bytes) -> list[bytes]:
@@ -220,6 +228,18 @@ def _detect_xss(_: bytes, __: str) -> Callable[[bytes], Captures | None]:
     return lambda value: (value,) if detect_xss(value) else None
 
 
+def _sql_injection(_: bytes, __: str) -> Callable[[bytes], Captures | None]:
+    def match(value: bytes) -> Captures | None:
+        shape = find_sql_injection(value)
+        return None if shape is None else (shape,)
+
+    return match
+
+
+def _script_injection(_: bytes, __: str) -> Callable[[bytes], Captures | None]:
+    return lambda value: (value,) if find_script_injection(value) else None
+
+
 def _always(_: bytes, __: str) -> Callable[[bytes], Captures | None]:
     return lambda value: _HIT  # noqa: ARG005
 
@@ -251,6 +271,8 @@ OPERATORS: Final[Mapping[str, Callable[[bytes, str], Callable[[bytes], Captures 
     "pmfromfile": _pm_from_file,
     "rbl": _never,
     "rx": _rx,
+    "scriptinjection": _script_injection,
+    "sqlinjection": _sql_injection,
     "streq": _text(bytes.__eq__),
     "strmatch": _text(bytes.__contains__),
     "unconditionalmatch": _always,
@@ -267,8 +289,13 @@ WITH_MACROS: Final = frozenset(
 )
 
 
-def build(name: str, argument: bytes, folder: str = "") -> Callable[[bytes], Captures | None]:
-    """The function of the operator *name*. Raises :class:`Mistake` for what it cannot be."""
+def build(name: str, argument: bytes, folder: str = "", *, captures: bool = True) -> Callable[[bytes], Captures | None]:
+    """The function of the operator *name*. Raises :class:`Mistake` for what it cannot be.
+
+    Without *captures* a match holds nothing of its groups.
+    """
+    if name == "rx" and not captures:
+        return _rx_without_captures(argument)
     factory = OPERATORS.get(name)
     if factory is None:
         close = nearest(name, OPERATORS)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 from bsguard.seclang.errors import Mistake
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 try:
     import re2
@@ -62,30 +62,59 @@ _INLINE: Final = re.compile(r"\^?\(\?([imsx]+)\)")
 class Pattern(Protocol):
     """What ``re`` and ``re2`` patterns have in common."""
 
-    def search(self, value: bytes, /) -> Any:
-        """The leftmost match, or None."""
+    @property
+    def groups(self) -> int:
+        """How many groups it captures."""
+
+    def search(self, value: bytes, position: int = 0, /) -> Any:
+        """The leftmost match at or after a position, or None."""
 
 
-@lru_cache(maxsize=2048)
-def compile_pattern(text: str) -> Pattern:
+@lru_cache(maxsize=4096)
+def compile_pattern(text: str, *, captures: bool = True) -> Pattern:
     """Compile PCRE *text*. Raises :class:`Mistake` saying what is wrong with it."""
     translated = translate(text)
     source = translated.encode("latin-1")
     if re2 is not None:
         try:
-            return _with_re2(source)
+            return _with_re2(source, captures=captures)
         except re2.error:
             pass  # look-around or a back-reference; ``re`` has the last word
     return with_re(source)
 
 
-def _with_re2(source: bytes) -> Pattern:
+def finder(pattern: Pattern) -> Callable[[bytes], bool]:
+    """Whether *pattern* occurs in a value. Where that can be, without the match object that ``search`` makes."""
+    bare = getattr(pattern, "_regexp", None)
+    if bare is None:
+        search = pattern.search
+        return lambda value: search(value) is not None
+    match, anywhere, nowhere = bare.Match, re2._Anchor.UNANCHORED, re2._NULL_SPAN
+    return lambda value: match(anywhere, value, 0, len(value))[0] != nowhere
+
+
+def locator(pattern: Pattern) -> Callable[[bytes, int], int]:
+    """Where *pattern* occurs first at or after a position, -1 if it does nowhere."""
+    bare = getattr(pattern, "_regexp", None)
+    if bare is None:
+
+        def locate(value: bytes, position: int) -> int:
+            found = pattern.search(value, position)
+            return -1 if found is None else found.start()
+
+        return locate
+    match, anywhere = bare.Match, re2._Anchor.UNANCHORED
+    return lambda value, position: match(anywhere, value, position, len(value))[0][0]
+
+
+def _with_re2(source: bytes, *, captures: bool = True) -> Pattern:
     if b"(?i" in source and not source.isascii():
         raise re2.error("letters beyond ASCII would fold")
     options = re2.Options()
     options.encoding = re2.Options.Encoding.LATIN1
     options.dot_nl = True
     options.log_errors = False
+    options.never_capture = not captures
     pattern: Pattern = re2.compile(b"(?m)" + source, options)
     return pattern
 

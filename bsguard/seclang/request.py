@@ -136,7 +136,7 @@ class Inspection:
     #: Rules that matched and were kept from having any effect, see :class:`Exclusions`.
     spared: tuple[Match, ...] = ()
     verdict: Verdict = field(default_factory=Verdict)
-    #: TX as it was at the end.
+    #: TX as it was at the end, without captures, names that are made of values, and what only beginnings of chains set.
     variables: Mapping[bytes, bytes] = field(default_factory=dict)
     #: Why query or body could not be read as what they say they are; empty if they could. Such a request is refused
     #: with 400, or 413 where it passed a limit, by rule 0, unless a rule allows it.

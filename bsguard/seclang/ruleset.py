@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 from bsguard.seclang import parser
-from bsguard.seclang import prefilter as prefilters
 from bsguard.seclang.bodies import Limits
-from bsguard.seclang.compiler import compile_program
+from bsguard.seclang.compiler import Shortcuts, compile_program
+from bsguard.seclang.courses import settle, settled_ids
 from bsguard.seclang.engine import Engine
 from bsguard.seclang.folding import fold
+from bsguard.seclang.prefilter.build import build
 from bsguard.seclang.prefilter.scanners import available
 from bsguard.seclang.request import NO_EXCLUSIONS, Request, Response, text_bytes
 
@@ -32,8 +34,11 @@ class RuleSet:
         #: What finds the rules that may match.
         self.tier = tier or available()
         folded = fold(program)
-        prefilter = prefilters.build(folded.program.rules, self.tier)
-        self._plan = compile_program(folded.program, folded.initial, prefilter)
+        plan = compile_program(folded.program, folded.initial)
+        settled, courses = settle(plan)
+        prefilter = build(plan, settled, self.tier)
+        shortcuts = None if prefilter is None else Shortcuts(prefilter, settled, settled_ids(plan, settled), courses)
+        self._plan = dataclasses.replace(plan, shortcuts=shortcuts)
 
     @classmethod
     def load(cls, paths: Iterable[str | Path], *, limits: Limits | None = None) -> RuleSet:
@@ -80,6 +85,14 @@ class RuleSet:
     def begin(self, request: Request, exclusions: Exclusions = NO_EXCLUSIONS) -> Engine:
         """The rules at work on one request, to be run phase by phase as its parts arrive."""
         return Engine(self._plan, self.program.options, request, self.limits, exclusions)
+
+    @property
+    def unfiltered(self) -> dict[int, str]:
+        """Rules that requests wait for although nothing in them was found, by id, each with the reason."""
+        shortcuts = self._plan.shortcuts
+        if shortcuts is None:
+            return {rule.id: f"tier {self.tier} evaluates every rule" for rule in self.program.rules}
+        return dict(shortcuts.prefilter.unfiltered)
 
     def looks_at(self, phase: int) -> bool:
         """Whether there are rules of *phase*."""

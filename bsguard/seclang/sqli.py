@@ -52,13 +52,14 @@ _SHAPES: Final = re.compile("|".join(_GRAMMAR))
 
 #: Names, numbers, dates, addresses: most values, and never SQL.
 _PLAIN: Final = re.compile(rb"[\w.@%+$:/-]*+(?<!--)")
-#: Without one of these no shape of the grammar can come about. In long values the first tokens tell sooner.
-_SIGNAL_BYTES_MAX: Final = 64
-_SIGNAL: Final = re.compile(
-    rb"['\"(;]|--|/\*|&&|\|\||(?:by|outfile|dumpfile|"
-    + b"|".join(sorted(word for word, part in WORDS.items() if part in "UETBLW&"))
-    + rb")\b"
+#: Without one of these no shape of the grammar can come about.
+SIGNALS: Final = (
+    *(b"'", b'"', b"(", b";", b"--", b"/*", b"&&", b"||", b"by", b"outfile", b"dumpfile"),
+    *sorted(word for word, part in WORDS.items() if part in "UETBLW&"),
 )
+#: In long values the first tokens tell sooner.
+_SIGNAL_BYTES_MAX: Final = 64
+_SIGNAL: Final = re.compile(b"|".join(re.escape(signal) + (rb"\b" if signal.isalpha() else b"") for signal in SIGNALS))
 
 #: A string up to its end. In standard SQL a backslash is a character like any other; in MySQL it escapes the next.
 _TAILS: Final = (
@@ -72,13 +73,19 @@ _BACKSLASH: Final = ord("\\")
 
 def detect_sqli(value: bytes) -> bytes | None:
     """The shape of the SQL that *value* injects, such as ``q&e``, or None. Linear in the length of *value*."""
+    for _, _, shape in injections(value):
+        return shape.encode("latin-1")
+    return None
+
+
+def injections(value: bytes) -> Iterator[tuple[int, bytes, str]]:
+    """Every way in which *value* goes on as SQL: where it does, which string it has left by then, and the shape."""
     if _PLAIN.fullmatch(value) or (len(value) <= _SIGNAL_BYTES_MAX and not _SIGNAL.search(value.lower())):
-        return None
+        return
     for start, quote in _starts(value):
         shape = fold(value, start, quote)
         if _SHAPES.match(shape):
-            return shape.encode("latin-1")
-    return None
+            yield start, quote, shape
 
 
 def _starts(value: bytes) -> Iterator[tuple[int, bytes]]:

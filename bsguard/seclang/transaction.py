@@ -29,6 +29,7 @@ Entry = tuple[bytes, bytes]
 _ESCAPED: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
 _ABSOLUTE: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://[^/?]*")
 _EMPTY: Final[list[Entry]] = [(b"", b"")]
+_NOTHING: Final[list[Entry]] = []
 #: What REQBODY_PROCESSOR becomes by the media type; a rule may change it in phase 1.
 _MEDIA: Final = (
     (re.compile(rb"\s*application/x-www-form-urlencoded\s*(?:;|$)", re.IGNORECASE), b"URLENCODED"),
@@ -47,6 +48,9 @@ class Transaction:
         "_keyed",
         "body_forced",
         "exclusions",
+        "found",
+        "found_later",
+        "is_changed",
         "limits",
         "matched",
         "removed",
@@ -54,22 +58,32 @@ class Transaction:
         "request_body",
         "seen",
         "stores",
+        "tx_is_known",
         "unread",
         "values",
     )
 
-    def __init__(self, request: Request, limits: Limits, initial: Mapping[bytes, bytes]) -> None:
+    def __init__(
+        self, request: Request, limits: Limits, initial: Mapping[bytes, bytes], *, tx_is_known: bool = False
+    ) -> None:
         self.request = request
         self.limits = limits
         #: Collections that rules write to.
-        self.stores: dict[str, dict[bytes, bytes]] = {"TX": dict(initial)}
+        self.stores: dict[str, Mapping[bytes, bytes]] = {"TX": initial if tx_is_known else dict(initial)}
+        #: Whether TX still is what every request has at this point; then it is shared by all of them.
+        self.tx_is_known = tx_is_known
         self.values: dict[str, list[Entry]] = {}
         self._keyed: dict[str, dict[bytes, list[Entry]]] = {}
         #: Rules switched off by ``ctl:ruleRemove…``, by id.
         self.removed: set[int] = set()
         #: Targets taken away by ``ctl:ruleRemoveTarget…``: ids, name of the collection, test of the key.
         self.exclusions: list[tuple[frozenset[int], str, Callable[[bytes], bool]]] = []
-        #: What the prefilter has found, by part of the request.
+        #: Bits that the prefilter has found in the head, -1 before it has looked.
+        self.found = -1
+        #: Bits that it has found elsewhere, and whether it has to look again.
+        self.found_later = 0
+        self.is_changed = True
+        #: What it has found there, by part of the request.
         self.seen: dict[str, Seen] = {}
         self.body_forced = False
         #: Whether bodies are looked at, as ``ctl:requestBodyAccess`` may change.
@@ -92,7 +106,7 @@ class Transaction:
         make = _MADE.get(name)
         if make is not None:
             return make(self)
-        return _EMPTY if name in SCALARS else []
+        return _EMPTY if name in SCALARS else _NOTHING
 
     def with_key(self, name: str, key: bytes) -> list[Entry]:
         """The entries of a variable whose key is *key* (lower case), case aside."""
@@ -111,6 +125,7 @@ class Transaction:
 
     def set(self, name: str, entries: list[Entry]) -> None:
         """Give a variable its entries."""
+        self.is_changed = True
         self.values[name] = entries
         self._keyed.pop(name, None)
 
@@ -139,7 +154,7 @@ class Transaction:
 
     def write(self, collection: str, key: bytes, sign: str, value: bytes) -> None:
         """Carry out a ``setvar``."""
-        store = self.stores.setdefault(collection, {})
+        store = self._writable(collection)
         key = key.lower()
         if sign == "=":
             store[key] = value
@@ -151,9 +166,21 @@ class Transaction:
 
     def capture(self, groups: Sequence[bytes]) -> None:
         """Store TX:0 and on."""
-        tx = self.stores["TX"]
+        tx = self._writable("TX")
         for index, group in enumerate(groups):
             tx[b"%d" % index] = group
+
+    def own_tx(self) -> None:
+        """Make TX this transaction's own."""
+        if self.tx_is_known:
+            self.tx_is_known = False
+            self.stores["TX"] = dict(self.stores["TX"])
+
+    def _writable(self, collection: str) -> dict[bytes, bytes]:
+        if collection == "TX":
+            self.own_tx()
+        store: dict[bytes, bytes] = self.stores.setdefault(collection, {})  # type: ignore[assignment]
+        return store
 
     # From the request to variables.
 
@@ -209,8 +236,10 @@ class Transaction:
             self._take(ParsedBody(error="longer than body_bytes_max allows", limit="body_bytes_max"))
             return
         if raw and body:
-            self.scalar("REQUEST_BODY", body)
+            self.set("REQUEST_BODY", [(b"", body)])
         parse = PROCESSORS.get(processor.decode("ascii", "replace"))
+        if parse is None and raw and body:
+            self.scalar("REQUEST_BODY_PLAIN", body)
         if parse is not None and body:
             self._take(parse(body, self.first("REQUEST_HEADERS", b"content-type"), self.limits))
 
@@ -230,7 +259,7 @@ class Transaction:
         self.set("MULTIPART_PART_HEADERS", list(parsed.part_headers))
         for flag in parsed.flags:
             self.scalar(f"MULTIPART_{flag}", b"1")
-        texts = [(b"/*", text) for text in parsed.xml_texts]
+        texts = [(b"/*", text) for text in parsed.xml_texts] + [(b"//text()", text) for text in parsed.xml_runs]
         self.set("XML", texts + [(b"//@*", value) for value in parsed.xml_attributes])
         if parsed.strict_error:
             self.scalar("MULTIPART_STRICT_ERROR", b"1")
@@ -255,7 +284,7 @@ class Transaction:
 
     def read_response_body(self, response: Response) -> None:
         """Fill the variable of the response's body."""
-        self.scalar("RESPONSE_BODY", response.body)
+        self.set("RESPONSE_BODY", [(b"", response.body)])
 
 
 def _decoded(data: bytes) -> bytes:

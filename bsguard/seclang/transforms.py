@@ -15,6 +15,7 @@ from bsguard.seclang import transforms_base as base
 from bsguard.seclang import transforms_escapes as escapes
 from bsguard.seclang import transforms_paths as paths
 from bsguard.seclang import transforms_text as text
+from bsguard.seclang.transforms_unwrap import unwrap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -73,6 +74,7 @@ TRANSFORMS: Final[Mapping[str, Callable[[bytes], bytes]]] = MappingProxyType(
         "trim": text.trim,
         "trimleft": text.trim_left,
         "trimright": text.trim_right,
+        "unwrap": unwrap,
         "uppercase": text.uppercase,
         "urldecode": escapes.url_decode,
         "urldecodeuni": escapes.url_decode_uni,

@@ -18,7 +18,8 @@ SCALARS: Final = frozenset(
     MULTIPART_INVALID_PART MULTIPART_INVALID_QUOTING MULTIPART_LF_LINE MULTIPART_MISSING_SEMICOLON
     MULTIPART_STRICT_ERROR MULTIPART_UNMATCHED_BOUNDARY QUERY_STRING REMOTE_ADDR REQBODY_ERROR REQBODY_ERROR_MSG
     REQBODY_PROCESSOR REQBODY_PROCESSOR_ERROR REQBODY_PROCESSOR_ERROR_MSG REQUEST_BASENAME REQUEST_BODY
-    REQUEST_BODY_LENGTH REQUEST_FILENAME REQUEST_LINE REQUEST_METHOD REQUEST_PROTOCOL REQUEST_URI REQUEST_URI_RAW
+    REQUEST_BODY_LENGTH REQUEST_BODY_PLAIN REQUEST_FILENAME REQUEST_LINE REQUEST_METHOD REQUEST_PROTOCOL REQUEST_URI
+    REQUEST_URI_RAW
     RESPONSE_BODY RESPONSE_CONTENT_LENGTH RESPONSE_CONTENT_TYPE RESPONSE_PROTOCOL RESPONSE_STATUS STATUS_LINE TIME
     TIME_DAY TIME_EPOCH TIME_HOUR TIME_MIN TIME_MON TIME_SEC TIME_WDAY TIME_YEAR UNIQUE_ID URLENCODED_ERROR
     """.split()  # noqa: SIM905  words read better than a column of quotes
@@ -43,8 +44,9 @@ EMPTY: Final = frozenset(
 NAMES: Final = SCALARS | COLLECTIONS | EMPTY
 #: Collections that rules write to. All but TX are kept between requests elsewhere; here they last for one.
 WRITABLE: Final = frozenset({"TX", "GLOBAL", "IP", "SESSION", "USER", "RESOURCE"})
-#: The two XPath expressions that CRS uses; a whole XPath engine would be a second language to get wrong.
-XPATHS: Final = frozenset({"/*", "//@*"})
+#: The two XPath expressions that CRS uses, and one for each text by itself; a whole XPath engine would be a second
+#: language to get wrong.
+XPATHS: Final = frozenset({"/*", "//@*", "//text()"})
 
 _ONE: Final = re.compile(r"\s*([!&]?)\s*(\w+)")
 
@@ -85,7 +87,9 @@ def _one(text: str, at: int) -> tuple[Variable, int]:
     if key is not None and name in SCALARS:
         raise Mistake(f"{name} has one value and takes no key", match.end())
     if name == "XML" and key not in XPATHS:
-        raise Mistake("of XML only /* (all text) and //@* (all attributes) can be looked at", match.end())
+        raise Mistake(
+            "of XML only /* (all text), //text() (each text) and //@* (all attributes) can be looked at", match.end()
+        )
     return Variable(name, key, is_pattern, counted=mark == "&", excluded=mark == "!"), end
 
 

@@ -68,6 +68,27 @@ def test_operations_are_listed_with_their_counts(config: Path) -> None:
     assert json.loads(as_json[0])["refused"] == 2
 
 
+def test_further_hosts_are_listed_where_something_was_violated(config: Path) -> None:
+    values = json.loads(config.read_text())
+    values["CONTRACT_DOCUMENTS"] = [{"file": values["CONTRACT_DOCUMENTS"][0], "hosts": ["localhost", "other.example"]}]
+    config.write_text(json.dumps(values))
+    send(config, ("GET", "/v1/a?limit=10", {"Host": "localhost"}, b""))
+
+    assert command(config, "operations")[1] == [
+        "block  GET     one.example/v1/a  (listA; plan; 0 refused, 0 reported)",
+        "block  GET     localhost/v1/a  (listA; plan; 1 refused, 0 reported)",
+        "1 operations",
+    ]
+
+
+def test_a_document_that_breaks_the_specification_is_not_called_ok(config: Path, tmp_path: Path) -> None:
+    (tmp_path / "wrong.json").write_text(json.dumps(spec({"/x": {"get": operation(colour="red")}})))
+    _, lines = command(config, "check", str(tmp_path / "wrong.json"))
+
+    assert [line[:5] for line in lines] == ["fail ", "warn "]
+    assert "BSGUARD_CONTRACT_STRICT = False" in lines[1]
+
+
 def test_a_document_is_checked(config: Path, tmp_path: Path) -> None:
     (tmp_path / "wrong.json").write_text(json.dumps(spec({"/x": {"get": operation(colour="red")}})))
 
@@ -95,7 +116,8 @@ def test_a_request_is_explained(config: Path) -> None:
 
 
 def test_a_document_is_learned(config: Path, tmp_path: Path) -> None:
-    assert command(config, "learn")[0] == 1
+    code, lines = command(config, "learn")
+    assert (code, "BSGUARD_CONTRACT_LEARN" in lines[0], len(lines)) == (1, True, 1)
     media = {"Content-Type": "application/json"}
     send(
         config,

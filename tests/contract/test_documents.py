@@ -61,8 +61,28 @@ BROKEN: dict[str, tuple[str | dict[str, Any], str, str, str]] = {
         "another place",
         "copy",
     ),
+    "an absolute reference": (
+        schemas(A={"$ref": "/etc/passwd"}),
+        "/components/schemas/A",
+        "outside",
+        "copy",
+    ),
+    "a reference to a host": (schemas(A={"$ref": "//x.example/a"}), "/components/schemas/A", "another place", "copy"),
+    "a reference out of it in escapes": (
+        schemas(A={"$ref": "%2e%2e%2fa.json"}),
+        "/components/schemas/A",
+        "outside",
+        "copy",
+    ),
+    "a link out of the folder": (schemas(A={"$ref": "link.json"}), "/components/schemas/A", "outside", "copy"),
     "a reference out of the folder": (schemas(A={"$ref": "../../a.json"}), "/components/schemas/A", "outside", "copy"),
     "a reference to nothing": (schemas(A={"$ref": "#/nothing"}), "/components/schemas/A", "does not exist", "mend"),
+    "a name that is spelled otherwise": (
+        schemas(A={"items": {"$ref": "#/components/schemas/Bok"}}, Book={}),
+        "/components/schemas/A/items",
+        "does not exist",
+        "did you mean #/components/schemas/Book?",
+    ),
     "a file that is not there": (schemas(A={"$ref": "b.json"}), "", "cannot be read", "existing file"),
     "a schema that is itself": (schemas(A={"allOf": [REF]}), "/components/schemas/A", "again and again", "properties"),
     "a reference to itself": (schemas(A=REF), "/components/schemas/A", "again and again", "properties"),
@@ -107,6 +127,7 @@ BROKEN: dict[str, tuple[str | dict[str, Any], str, str, str]] = {
 def test_what_is_wrong_is_told_with_pointer_and_remedy(case: str, tmp_path: Path) -> None:
     text, pointer, message, remedy = BROKEN[case]
     path = tmp_path / "api.yaml"
+    (tmp_path / "link.json").symlink_to("/etc/hostname")
     path.write_text(text if isinstance(text, str) else json.dumps(text), encoding="utf-8")
 
     with pytest.raises(DocumentError) as caught:
@@ -120,7 +141,7 @@ def test_what_is_wrong_is_told_with_pointer_and_remedy(case: str, tmp_path: Path
 
 
 def test_the_table_is_whole() -> None:
-    assert len(BROKEN) == 21
+    assert len(BROKEN) == 26
 
 
 CHECKED: dict[str, tuple[dict[str, Any], str, str]] = {
@@ -128,13 +149,18 @@ CHECKED: dict[str, tuple[dict[str, Any], str, str]] = {
     "an unknown key": (spec({"/x": {"get": operation(colour="red")}}), "/paths/~1x/get", "colour"),
     "a doubled operationId": (
         spec({"/x": {"get": operation(operationId="a"), "put": operation(operationId="a")}}),
-        "",
+        "/paths/~1x/put",
         "not unique",
     ),
     "a schema that is none": (
         spec({"/x": {"get": operation(query("a", {"type": "int"}))}}),
         "/paths/~1x/get/parameters/0/schema/type",
         "'int'",
+    ),
+    "a path parameter that is not declared": (
+        spec({"/x/{a}": {"get": operation()}}),
+        "/paths/~1x~1{a}/get",
+        "was not resolved",
     ),
     "a default that does not fit": (
         spec({"/x": {"get": operation(query("a", {"type": "integer", "default": "x"}))}}),

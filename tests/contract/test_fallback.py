@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import jsonschema
 import pytest
 
 from bsguard.contract import validators
+from bsguard.contract.validators import Schemas
 from tests.contract.support import Guarded, needs
+from tests.contract.test_explain import CIRCLE
 from tests.contract.test_requests import ASKED, DOCUMENT
 from tests.contract.test_suite import files, validator
 
@@ -79,3 +82,22 @@ def test_it_starts_without_the_module(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.split() == ["200", "400"]
+
+
+def test_a_schema_that_contains_itself_is_followed_once_for_each_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    followed: list[int] = []
+    follow = jsonschema.Draft202012Validator.VALIDATORS["$ref"]
+
+    def counted(*some: Any) -> Any:
+        followed.append(1)
+        return follow(*some)
+
+    monkeypatch.setitem(jsonschema.Draft202012Validator.VALIDATORS, "$ref", counted)
+    made = Schemas({"N": CIRCLE}).of("N")
+
+    for opening, closing in (('{"c":', "}"), ("[", "]")):
+        value = json.loads(opening * 30 + "3" + closing * 30)
+        followed.clear()
+        assert not made.is_valid(value)
+        assert len(followed) == 31
+        assert made.errors(value)

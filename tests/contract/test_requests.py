@@ -235,6 +235,13 @@ ASKED: dict[str, tuple[tuple[Any, ...], list[str]]] = {
     "an OpenID token": (("GET", "/with-oidc", {AUTH: "Bearer x"}), []),
     "a key in the query, which is declared by that": (("GET", "/with-key?api_key=x"), []),
     "an empty key": (("GET", "/with-key?api_key="), ["contract.security"]),
+    "a blank key": (("GET", "/with-key?api_key=%20+"), ["contract.security"]),
+    "a key that is not UTF-8": (("GET", "/with-key?api_key=%FF"), ["contract.security"]),
+    "a key by an escaped name": (("GET", "/with-key?api%5Fkey=x"), []),
+    "an empty key in a cookie": (("GET", "/with-cookie", {"Cookie": 'sid=""'}), ["contract.security"]),
+    "a key of another cookie": (("GET", "/with-cookie", {"Cookie": "xsid=x; SID=x"}), ["contract.security"]),
+    "a blank key in a header": (("GET", "/with-head", {"X-Key": " "}), ["contract.security"]),
+    "a scheme that only begins alike": (("GET", "/with-bearer", {AUTH: "Bearerx y"}), ["contract.security"]),
     "a doubled key in the query": (("GET", "/with-key?api_key=x&api_key=y"), ["contract.parameter.duplicate"]),
     "a key in a header": (("GET", "/with-head", {"X-Key": "x"}), []),
     "a key in a cookie": (("GET", "/with-cookie", {"Cookie": "sid=x"}), []),
@@ -288,7 +295,7 @@ def test_chunked_bodies_show_at_their_end(tmp_path: Path) -> None:
 def test_the_table_is_whole_and_knows_all_rules_but_two() -> None:
     provoked = {rule for _, rules in ASKED.values() for rule in rules}
 
-    assert len(ASKED) == 118
+    assert len(ASKED) == 125
     assert set(RULES) - provoked == {"contract.host", "contract.fields", "contract.shadow"}
 
 

@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 import time
 from functools import lru_cache, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from bsguard import Managed
+from bsguard.core.errors import ConfigError
 from bsguard.managed.config import ManagedConfig
 from bsguard.managed.sources import read_program
-from bsguard.testing import environ
-from tests.managed.support import Judged, judge
+from bsguard.testing import environ, run
+from tests.managed.support import Judged, hello, judge
 from tests.seclang.recorded import FOLDER
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CRS = FOLDER / "crs"
 pytestmark = pytest.mark.skipif(not CRS.is_dir(), reason=f"needs the Core Rule Set in {CRS}")
@@ -35,6 +39,15 @@ def asked(method: str = "GET", target: str = "/", *, headers: Any = None, body: 
 
 
 judged = partial(judge, layer=Managed)
+
+
+def test_levels_that_exclude_each_other_are_told_at_start(tmp_path: Path) -> None:
+    setup = tmp_path / "crs-setup.conf"
+    example = (CRS / "crs-setup.conf.example").read_text()
+    setup.write_text(example + '\nSecAction "id:900001,phase:1,pass,nolog,setvar:tx.detection_paranoia_level=1"\n')
+
+    with pytest.raises(ConfigError, match="refuses every request as it is set up, by rule 901500"):
+        Managed(lambda *_: [], {"CRS_DIR": CRS, "CRS_SETUP": setup, "PARANOIA_LEVEL": 2})
 
 
 def test_every_rule_is_there() -> None:
@@ -151,9 +164,11 @@ def test_a_bug_in_a_rule_s_operator_fails_closed(monkeypatch: pytest.MonkeyPatch
     def fails(self: Any) -> None:
         raise ValueError
 
+    app = Managed(hello, config())
+    assert run(app, asked()).status == 200
     monkeypatch.setattr(Transaction, "read_body", fails)
 
-    assert judged(asked(), config=config()).status == 503
+    assert run(app, asked()).status == 503
 
 
 @pytest.mark.parametrize("parameter", [False, True], ids=["the whole rules", "one parameter"])

@@ -340,6 +340,15 @@ def test_rule_files_that_switch_the_engine_off_are_an_error(rules: Path, tmp_pat
         Managed(hello, {"CRS_DIR": rules, "EXCLUSIONS_BEFORE": [path]})
 
 
+def test_a_set_up_that_the_rule_set_refuses_is_an_error_and_no_refusal_of_everything(rules: Path) -> None:
+    (rules / "crs-setup.conf").write_text("# nothing")
+
+    with pytest.raises(
+        ConfigError, match="the rule set refuses every request as it is set up, by rule 901001: No set-up"
+    ):
+        Managed(hello, {"CRS_DIR": rules})
+
+
 def test_the_slow_tier_alone_has_to_be_asked_for(rules: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(config_module, "available", lambda: "re")
 
@@ -349,7 +358,7 @@ def test_the_slow_tier_alone_has_to_be_asked_for(rules: Path, monkeypatch: pytes
 
 
 def test_an_application_that_is_left_alone_needs_no_rule_set(rules: Path) -> None:
-    for settings in ({"ENABLED": False}, {"MODE": "off"}, {"MANAGED_MODE": "off"}):
+    for settings in ({"ENABLED": False}, {"MODE": "off"}, {"MANAGED_MODE": "off"}, {"LAYERS": ["tenant"]}):
         guarded = guard(hello, {"MANAGED_CRS": True, **settings})
         assert run(guarded, environ(target=SQL)).status == 200
 

@@ -18,6 +18,7 @@ from bsguard.observe.config import EventsConfig
 from bsguard.protocol.rules import RULES as PROTOCOL_RULES
 from bsguard.standard import LAYERS, layer_class
 from bsguard.tenant.layer import RULES as TENANT_RULES
+from bsguard.waf.layer import Waf
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +36,7 @@ GROUPS: dict[str, type[Any]] = {
     "EVENTS_": EventsConfig,
 }
 SETTINGS = {f"BSGUARD_{group}{key}": field for group, cls in GROUPS.items() for key, field in settings_of(cls).items()}
-RULES = {**PROTOCOL_RULES, **MANAGED_RULES, **CONTRACT_RULES, **TENANT_RULES, **ANY_LAYER_RULES}
+RULES = {**PROTOCOL_RULES, **Waf.rules, **MANAGED_RULES, **CONTRACT_RULES, **TENANT_RULES, **ANY_LAYER_RULES}
 
 _PASSED_OVER = {"build", "dist", "instance", "node_modules", "__pycache__"}
 

@@ -139,6 +139,8 @@ def test_no_file_names_a_folder_of_somebodys_machine() -> None:
     looked = 0
     found = []
     for path in files():
+        if name_of(path).startswith(("tests/waf/", "bsguard/waf/rules/")):
+            continue  # such folders are what attackers ask for
         try:
             text = path.read_text(encoding="utf-8")
         except UnicodeDecodeError:

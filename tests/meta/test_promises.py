@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import logging
 import re
@@ -103,7 +104,7 @@ class Reads(io.BytesIO):
 BODY = b'{"a": "' + b"x" * 2000 + b'"}'
 READ = {
     "without a body": ({}, b"", False, 0),
-    "with a `Content-Length`, not JSON": (FORM, BODY, False, 0),
+    "with a `Content-Length`, not JSON": (FORM, BODY, False, len(BODY)),
     "with a `Content-Length`, JSON": (JSON, BODY, False, len(BODY)),
     "chunked, JSON": (JSON, BODY, True, len(BODY)),
     "chunked, not JSON": (FORM, BODY, True, len(BODY)),
@@ -154,7 +155,7 @@ REMEDIES = {
     "protocol.body.method": ("DELETE", "/", JSON, {"body": b"{}"}, {"PROTOCOL_BODY_METHODS": ["DELETE"]}),
     "protocol.content-type.not-json": ("POST", "/", FORM, {"body": b"a=b"}, {"PROTOCOL_CONTENT_TYPES": {"/": ["*/*"]}}),
     "protocol.content-encoding": (
-        *("POST", "/", {"Content-Encoding": "gzip", **JSON}, {"body": b"x"}),
+        *("POST", "/", {"Content-Encoding": "gzip", **JSON}, {"body": gzip.compress(b"{}")}),
         {"PROTOCOL_CONTENT_ENCODINGS": ["gzip"]},
     ),
     "protocol.upgrade": ("GET", "/", {"Upgrade": "websocket"}, {}, {"PROTOCOL_UPGRADES": ["websocket"]}),

@@ -21,7 +21,7 @@ from tests.meta.support import DOCS, PACKAGE, ROOT, Sample, name_of, pages, samp
 if TYPE_CHECKING:
     from pathlib import Path
 
-LANGUAGES = {"python", "console", "json", "toml", "yaml", "nginx", "sql", ""}
+LANGUAGES = {"python", "console", "json", "toml", "yaml", "nginx", "sql", "apache", ""}
 ALL = [sample for page in pages() for sample in samples(page)]
 PYTHON = {str(sample): sample for sample in ALL if sample.language == "python"}
 WITH_PYTHON = {name_of(sample.page): sample.page for sample in PYTHON.values()}

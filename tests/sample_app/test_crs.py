@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(not CRS.is_dir(), reason=f"needs the Core Rule S
 
 @pytest.fixture
 def guarded(tmp_path: Path) -> Iterator[Region]:
-    with serving("api.us.babysea.ai", tmp_path, BSGUARD_MANAGED_CRS_DIR=str(CRS)) as region:
+    with serving("api.us.babysea.ai", tmp_path, BSGUARD_MANAGED_CRS_DIR=str(CRS), BSGUARD_WAF_MODE="off") as region:
         yield region
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -52,6 +53,15 @@ PROFILES = {
     "remote": Profile(gunicorn={"proxy_protocol": True}),
     # Small limits, so that few bytes reach them.
     "small": Profile(guard={**ENFORCE, "BODY_BYTES_MAX": 8192, "INSPECT_BYTES_MAX": 1024}),
+    # A document, and this layer alone: what other layers would refuse before it is what it must get right by itself.
+    "contract": Profile(
+        guard={
+            **UNLIMITED,
+            "LAYERS": ["contract"],
+            "CONTRACT_DOCUMENTS": [str(Path(__file__).parent / "contract.yaml")],
+            "CONTRACT_FALLTHROUGH_ACTIONS": {"/**": "block"},
+        }
+    ),
     # A server that soon gives up on a slow client.
     "impatient": Profile(gunicorn={"timeout": 2}),
 }

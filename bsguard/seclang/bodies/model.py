@@ -34,7 +34,8 @@ class ParsedBody:
     ``files`` pairs field name with file name (FILES, FILES_NAMES), ``file_sizes`` field name with bytes (FILES_SIZES;
     their sum is FILES_COMBINED_SIZE), ``part_headers`` field name with a whole header line (MULTIPART_PART_HEADERS),
     ``flags`` holds the upper-case names of the MULTIPART_ variables that are 1, without that prefix, and
-    ``strict_error`` is MULTIPART_STRICT_ERROR. ``xml_texts`` is ``XML:/*``, ``xml_attributes`` is ``XML://@*``.
+    ``strict_error`` is MULTIPART_STRICT_ERROR. ``xml_texts`` is ``XML:/*``, ``xml_runs`` is ``XML://text()``,
+    ``xml_attributes`` is ``XML://@*``.
     ``error`` is REQBODY_ERROR_MSG, empty if there is none; it names what is wrong and never quotes the body.
     ``limit`` is the field of Limits that was passed, or "".
     """
@@ -46,6 +47,7 @@ class ParsedBody:
     flags: frozenset[str] = frozenset()
     strict_error: bool = False
     xml_texts: tuple[bytes, ...] = ()
+    xml_runs: tuple[bytes, ...] = ()
     xml_attributes: tuple[bytes, ...] = ()
     error: str = ""
     limit: str = ""

@@ -33,6 +33,7 @@ def parse_xml(body: bytes, limits: Limits) -> ParsedBody:
         error = "not well-formed XML"
     return ParsedBody(
         xml_texts=reader.texts(),
+        xml_runs=reader.runs(),
         xml_attributes=tuple(reader.attributes),
         error=passed(limit) if limit else error,
         limit=limit,
@@ -55,6 +56,7 @@ class _Reader:
         self._rooted = False
         self.parser = expat.ParserCreate()
         self.parser.ordered_attributes = True
+        self.parser.buffer_text = True
         self.parser.SetParamEntityParsing(expat.XML_PARAM_ENTITY_PARSING_NEVER)
         self.parser.StartElementHandler = self._start
         self.parser.EndElementHandler = self._end
@@ -65,6 +67,10 @@ class _Reader:
         """The text of the root, if there is one, then that of entities."""
         root = ["".join(self._pieces).encode("utf-8", "replace")] if self._rooted else []
         return tuple(root + self._entities)
+
+    def runs(self) -> tuple[bytes, ...]:
+        """Every text between two tags that is more than white space."""
+        return tuple(run.encode("utf-8", "replace") for run in self._pieces if not run.isspace())
 
     def _start(self, _name: str, attributes: list[str]) -> None:
         self._rooted = True

@@ -1,121 +1,206 @@
 """Finds, for one request, the rules that can match at all. The others need not be run.
 
-Values are joined by newlines and scanned together, once for each part of the request, and once more for each chain of
-transformations that changes something. What is found is a superset; every rule in it is evaluated exactly.
+Every link of a rule has a bit. The prefilter sets those of the links that may match; a rule is evaluated, exactly, when
+the bits of all its links that have a gate are set.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from bsguard.seclang.prefilter.chains import CHANGES_CASE, Values
-from bsguard.seclang.prefilter.needles import PARTS, needle_of
-from bsguard.seclang.prefilter.scanners import LiteralScanner, SingleScanner, available
+from bsguard.seclang.prefilter.chains import FORESEEN, Values
+from bsguard.seclang.prefilter.heads import Heads, matching
+from bsguard.seclang.prefilter.recall import digest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping
 
-    from bsguard.seclang.model import Rule
-    from bsguard.seclang.prefilter.needles import Sought, Test
-    from bsguard.seclang.prefilter.scanners import Scanner, Tier
+    from bsguard.seclang.compiler import Runnable
+    from bsguard.seclang.prefilter.heads import Bit
+    from bsguard.seclang.prefilter.recall import Recall
+    from bsguard.seclang.prefilter.scans import Scan
+    from bsguard.seclang.prefilter.wholes import Whole
     from bsguard.seclang.transaction import Transaction
+
+#: Methods and protocols are short; what is longer is not worth remembering.
+_SHORT_BYTES_MAX: Final = 64
+#: Scalars that requests repeat, besides the request line.
+REMEMBERED: Final = frozenset({"REMOTE_ADDR"})
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part of a request: the chains of transformations that rules want of it, each with the rules' bits."""
+    """One part of a request, the variables of it that rules look at, and what is looked for in them."""
 
-    names: tuple[str, ...]
-    #: Chain, the same as a set, and bits.
-    chains: tuple[tuple[tuple[str, ...], frozenset[str], int], ...]
-    #: Every transformation that occurs in them.
-    transformations: frozenset[str]
+    name: str
+    variables: tuple[str, ...]
+    #: The variables all of whose entries are among those of *variables*.
+    covers: frozenset[str]
+    scan: Scan
+    #: What was found in values that requests repeat, None if those of this part seldom are.
+    remembered: Recall[tuple[int, frozenset[str]]] | None = None
+
+    def look(self, values: Values) -> Seen:
+        """What the scan finds in the values."""
+        memory = self.remembered
+        if memory is None or values.has_newlines:  # with newlines, the joined text does not tell the values
+            return Seen(*self.scan.found(values), values, self.covers)
+        key = digest(values.joined)
+        known = memory.get(key)
+        if known is None:
+            known = self.scan.found(values)
+            memory.put(key, known)
+        return Seen(*known, values, self.covers)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Seen:
-    """What the scan of one part has found. Holds the lists it looked at, so that their identity stays theirs."""
+    """What the scan of one part has found."""
 
-    lists: list[list[tuple[bytes, bytes]] | None]
     found: int = 0
-    #: Transformations that leave all its values exactly as they are.
-    idle: frozenset[str] = frozenset()
+    #: Transformations that may change more of its values than the case of letters.
+    changing: frozenset[str] = frozenset()
+    values: Values | None = None
+    #: The variables whose values these are.
+    covers: frozenset[str] = frozenset()
+
+    def leaves(self, chain: frozenset[str]) -> bool:
+        """Whether the chain leaves all the values as they are, but for the case of letters."""
+        return chain <= FORESEEN and chain.isdisjoint(self.changing)
+
+
+@dataclass(frozen=True, slots=True)
+class Scanned:
+    """What the prefilter knows of a link that a scan decides."""
+
+    #: What the scan sets in the parts where the link may match.
+    bit: int
+    #: Where in a text a match may begin, at or after a position; None if that cannot be told.
+    locate: Callable[[bytes, int], int] | None
+
+    def narrow(self, entries: list[tuple[bytes, bytes]], seen: Seen) -> list[tuple[bytes, bytes]]:
+        """The entries on which the link may match, if the part's values reach it as they are."""
+        if self.locate is None or seen.values is None or len(entries) < _ENTRIES_MIN:
+            return entries
+        places = seen.values.where(self.locate)
+        return entries if places is None else [entry for entry in entries if entry[1] in places]
+
+
+#: Fewer entries are evaluated sooner than the places of matches are found.
+_ENTRIES_MIN: Final = 8
+_NOTHING_SEEN: Final = Seen()
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """The steps of one phase, as bits counted from its first step."""
+
+    #: Where its bits begin in what the prefilter finds.
+    offset: int
+    #: Steps that wait for their bit.
+    waiting: int
+    #: Steps that run for every request.
+    always: int
+    #: For every step, further bits that must have been found.
+    needs: tuple[int, ...]
+    #: For every step, of its first links those that scans decide.
+    scanned: tuple[tuple[Scanned | None, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Prefilter:
-    """The scanner, and which rules depend on what it finds where."""
+    """What sets the bits, and which of them each phase waits for."""
 
-    scanner: Scanner
-    #: Bit of each rule that has a needle, by id.
-    bits: dict[int, int]
-    parts: dict[str, Part]
-    #: Bits of rules that a test decides rather than a pattern.
-    tests: tuple[tuple[Test, int], ...]
+    heads: Heads
+    #: Rules that are decided whole, by the head, and their bits.
+    wholes: tuple[tuple[Whole, int], ...]
+    phases: Mapping[int, Phase]
+    #: What is scanned once, when the head has been read: its variables of one value.
+    line: Part | None
+    #: By bit, the links that the scan of the line may find, and the variables that decide.
+    lines: Mapping[int, tuple[Runnable, tuple[str, ...]]]
+    #: What came of method, target and protocol.
+    remembered_lines: Recall[int]
+    #: Parts that may grow from phase to phase.
+    parts: tuple[Part, ...]
+    #: Scalars of the head that requests repeat, and those that are evaluated for each request.
+    remembered: tuple[str, ...]
+    scalars: tuple[tuple[str, tuple[Bit, ...]], ...]
+    #: The same for those that change when the body has been read.
+    body_scalars: tuple[tuple[str, tuple[Bit, ...]], ...]
+    #: Collections, and bits of links that match only if there is something in them.
+    present: tuple[tuple[str, int], ...]
+    #: Ids of rules that are evaluated without having been looked for, each with the reason.
+    unfiltered: Mapping[int, str]
 
     def candidates(self, transaction: Transaction) -> int:
-        """Bits of the rules that may match what the transaction holds now."""
-        found = 0
-        for name, part in self.parts.items():
-            lists = [transaction.values.get(variable) for variable in part.names]
-            seen = transaction.seen.get(name)
-            if seen is None or any(old is not new for old, new in zip(seen.lists, lists, strict=True)):
-                seen = transaction.seen[name] = self._look(part, lists)
-            found |= seen.found
+        """The bits of links that may match what the transaction holds now."""
+        if transaction.found < 0:
+            transaction.found = self._of_head(transaction)
+        if transaction.is_changed:
+            transaction.is_changed = False
+            transaction.found_later = self._of_parts(transaction)
+        found = transaction.found | transaction.found_later
+        for name, links in self.body_scalars:
+            found |= matching(links, transaction.first(name))
         return found
 
-    def _look(self, part: Part, lists: list[list[tuple[bytes, bytes]] | None]) -> Seen:
-        values = Values(list(dict.fromkeys([value for entries in lists if entries for _, value in entries])))
-        if not values.values:
-            return Seen(lists)
-        unchanged = {name for name in part.transformations if values.unchanged_by(name)}
-        wanted: dict[tuple[bytes, bool], int] = {}
-        for chain, names, bits in part.chains:
-            reached = values if names <= unchanged else values.through(chain)
-            key = reached.joined, reached.has_newlines
-            wanted[key] = wanted.get(key, 0) | bits
+    def _of_parts(self, transaction: Transaction) -> int:
         found = 0
-        for (text, newlines), bits in wanted.items():
-            found |= self.scanner.scan(text, bits, newlines=newlines)
-            for test, bit in self.tests:
-                if bits & bit and test(text):
-                    found |= bit
-        idle = frozenset(
-            name for name in part.transformations if name not in CHANGES_CASE and values.unchanged_by(name)
-        )
-        return Seen(lists, found, idle)
+        for part in self.parts:
+            found |= _of_part(transaction, part)
+        for name, bits in self.present:
+            if transaction.entries(name):
+                found |= bits
+        return found
+
+    def _of_head(self, transaction: Transaction) -> int:
+        request = transaction.request
+        found = self.heads.of_headers(request.headers)
+        for whole, bit in self.wholes:
+            if whole.matters(request):
+                found |= bit
+        for name in self.remembered:
+            found |= self.heads.of_scalar(name, transaction.first(name))
+        key = request.method, digest(request.target), request.protocol
+        of_line = self.remembered_lines.get(key)
+        if of_line is None:
+            of_line = self._of_line(transaction)
+            if len(request.method) + len(request.protocol) <= _SHORT_BYTES_MAX:
+                self.remembered_lines.put(key, of_line)
+        return found | of_line
+
+    def _of_line(self, transaction: Transaction) -> int:
+        """The bits of links on the request line and what it is made of; what the scan finds is evaluated."""
+        found = 0
+        for name, links in self.scalars:
+            found |= matching(links, transaction.first(name))
+        if self.line is None:
+            return found
+        values = _distinct([transaction.first(name) for name in self.line.variables])
+        possible, _ = self.line.scan.found(values)
+        while possible:
+            bit = possible & -possible
+            possible ^= bit
+            link, names = self.lines[bit]
+            if any(link.matches(transaction.first(name)) for name in names):
+                found |= bit
+        return found
 
 
-def build(rules: Sequence[Rule], tier: Tier | None = None) -> Prefilter | None:
-    """A prefilter for *rules* in *tier* (the best there is, if None); None in the last, which has none."""
-    tier = tier or available()
-    if tier == "re":
-        return None
-    bits: dict[int, int] = {}
-    sought: dict[Sought, int] = {}
-    tests: list[tuple[Test, int]] = []
-    chains: dict[str, dict[tuple[str, ...], int]] = {part: {} for part in PARTS}
-    for rule in rules:
-        needle = needle_of(rule)
-        if needle is None:
-            continue
-        bit = bits[rule.id] = 1 << len(bits)
-        for one in needle.sought:
-            sought[one] = sought.get(one, 0) | bit
-        for part in needle.parts:
-            for chain in needle.chains:
-                chains[part][chain] = chains[part].get(chain, 0) | bit
-        if needle.test is not None:
-            tests.append((needle.test, bit))
-    scanner = (LiteralScanner if tier == "literals" else SingleScanner)(list(sought.items()))
-    parts = {
-        name: Part(
-            tuple(PARTS[name].split()),
-            tuple((chain, frozenset(chain), bit) for chain, bit in found.items()),
-            frozenset(one for chain in found for one in chain),
-        )
-        for name, found in chains.items()
-        if found
-    }
-    return Prefilter(scanner, bits, parts, tuple(tests))
+def _of_part(transaction: Transaction, part: Part) -> int:
+    lists = [transaction.entries(name) for name in part.variables]
+    if not any(lists):
+        transaction.seen[part.name] = _NOTHING_SEEN
+        return 0
+    values = _distinct([value for entries in lists for _, value in entries])
+    seen = transaction.seen[part.name] = part.look(values) if values.values else _NOTHING_SEEN
+    return seen.found
+
+
+def _distinct(values: list[bytes]) -> Values:
+    """Each value once; no link that is scanned for matches an empty one."""
+    found = dict.fromkeys(values)
+    found.pop(b"", None)
+    return Values(list(found))

@@ -6,39 +6,65 @@ that matter saves nearly all the work. Case is not compared, because scanning is
 
 from __future__ import annotations
 
-import re
+from bisect import bisect_right
+from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
 from bsguard.seclang.transforms import TRANSFORMS
+from bsguard.seclang.transforms_unwrap import may_be_wrapped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+_NOT_ASCII: Final = bytes(range(0x80, 0x100))
+#: What a path holds that is not normal; one that is a dot and nothing else is looked for separately.
+_DOTS: Final = (b"//", b"./", b"/.", b"..")
 #: These change the case of letters, which scanning does not see; transformations after them may.
 CHANGES_CASE: Final = frozenset({"cmdline", "lowercase", "uppercase"})
-#: What must occur in a value for the transformation to change more than the case of letters. ``\n`` is left out where
-#: it matters, since it joins values; :class:`Values` looks for it separately.
-TRIGGERS: Final[Mapping[str, Callable[[bytes], object]]] = {
-    name: re.compile(pattern, re.MULTILINE).search
-    for name, pattern in {
-        "cmdline": rb"[\"'\\^,;\t\r\f\v]|  | [/(]",
-        "compresswhitespace": rb"[\t\r\f\v\x80-\xff]|  ",
-        "cssdecode": rb"\\",
-        "escapeseqdecode": rb"\\",
-        "htmlentitydecode": rb"&",
-        "jsdecode": rb"\\",
-        "normalisepath": rb"//|\./|/\.|\.\.|^\.$",
-        "normalisepathwin": rb"//|\./|/\.|\.\.|^\.$|\\",
-        "normalizepath": rb"//|\./|/\.|\.\.|^\.$",
-        "normalizepathwin": rb"//|\./|/\.|\.\.|^\.$|\\",
-        "removenulls": rb"\0",
-        "removewhitespace": rb"[ \t\r\f\v\x80-\xff]",
-        "replacecomments": rb"/\*",
-        "urldecode": rb"[%+]",
-        "urldecodeuni": rb"[%+]",
-        "utf8tounicode": rb"[\x80-\xff\0]",
-    }.items()
+#: What must occur in a value for the transformation to change more than the case of letters: one of the bytes, or one
+#: of the strings. Newlines are left out, since they join values; :class:`Values` looks for them separately.
+TRIGGERS: Final[Mapping[str, tuple[bytes, tuple[bytes, ...]]]] = {
+    "cmdline": (b"\"'\\^,;\t\r\f\v", (b"  ", b" /", b" (")),
+    "compresswhitespace": (b"\t\r\f\v" + _NOT_ASCII, (b"  ",)),
+    "cssdecode": (b"\\", ()),
+    "escapeseqdecode": (b"\\", ()),
+    "htmlentitydecode": (b"&", ()),
+    "jsdecode": (b"\\", ()),
+    "lowercase": (b"", ()),
+    "normalisepath": (b"", _DOTS),
+    "normalisepathwin": (b"\\", _DOTS),
+    "normalizepath": (b"", _DOTS),
+    "normalizepathwin": (b"\\", _DOTS),
+    "removecommentschar": (b"#", (b"/*", b"*/", b"--")),
+    "removenulls": (b"\0", ()),
+    "removewhitespace": (b" \t\r\f\v" + _NOT_ASCII, ()),
+    "replacecomments": (b"", (b"/*",)),
+    "uppercase": (b"", ()),
+    "urldecode": (b"%+", ()),
+    "urldecodeuni": (b"%+", ()),
+    "utf8tounicode": (b"\0" + _NOT_ASCII, ()),
 }
+#: Transformations of which that is no question of bytes: whether they may change one of the lines of a text.
+TESTED: Final[Mapping[str, Callable[[bytes], bool]]] = {"unwrap": may_be_wrapped}
+#: Transformations of which it is known when they change something.
+FORESEEN: Final = TRIGGERS.keys() | TESTED.keys()
+#: The same by byte, and by the byte that the string begins with.
+_BY_BYTE: Final = {
+    byte: frozenset(name for name, (marks, _) in TRIGGERS.items() if byte in marks)
+    for byte in {byte for marks, _ in TRIGGERS.values() for byte in marks}
+}
+_BY_STRING: Final = [
+    (string, string[0], frozenset(name for name, (_, strings) in TRIGGERS.items() if string in strings))
+    for string in dict.fromkeys(string for _, strings in TRIGGERS.values() for string in strings)
+]
+#: All other bytes say nothing.
+_OTHERS: Final = bytes(sorted(set(range(256)) - _BY_BYTE.keys() - {first for _, first, _ in _BY_STRING}))
+_NORMALISE: Final = frozenset(name for name in TRIGGERS if name.startswith("normali"))
+_DOT: Final = ord(".")
+#: Transformations whose results go on apart from the values that they leave as they are.
+_BRANCHES: Final = frozenset({"base64decode", "base64decodeext"})
+#: In more values than this the place of something is not looked for: all of them are evaluated then.
+_PLACES_MAX: Final = 64
 #: Transformations that a newline within a value concerns.
 _SEES_NEWLINES: Final = frozenset({"cmdline", "compresswhitespace", "removewhitespace", "cssdecode", "jsdecode"})
 
@@ -59,46 +85,122 @@ SEPARABLE: Final = frozenset(
 SEPARATOR: Final = b"\x01"
 
 
+def inert_bytes(chain: Iterable[str]) -> bytes | None:
+    """The bytes of which values are made that no transformation changes; None if that is not a question of bytes."""
+    active: set[int] = set()
+    for name in chain:
+        marks, strings = TRIGGERS.get(name, (b"", (b"",)))
+        if strings or name in CHANGES_CASE:
+            return None
+        active.update(marks)
+        if name in _SEES_NEWLINES:
+            active.update(b"\n")
+    return bytes(sorted(set(range(256)) - active))
+
+
 class Values:
     """The values of one part of a request, each once, and what transformations make of them."""
 
-    __slots__ = ("_next", "_unchanging", "has_newlines", "joined", "values")
+    __slots__ = ("_changing", "_next", "_starts", "has_newlines", "joined", "values")
 
     def __init__(self, values: Sequence[bytes]) -> None:
         self.values = values
         self.joined = b"\n".join(values)
         self.has_newlines = self.joined.count(b"\n") >= len(values)
         self._next: dict[str, Values] = {}
-        self._unchanging: dict[str, bool] = {}
+        self._changing: dict[str, bool] = {}
+        self._starts: list[int] | None = None
 
-    def unchanged_by(self, name: str) -> bool:
-        """Whether the transformation certainly leaves every value as it is, but for the case of letters."""
-        known = self._unchanging.get(name)
+    def pieces(self) -> set[bytes]:
+        """The values in lower case, as which scanning sees them."""
+        if self.has_newlines:
+            return {value.lower() for value in self.values}
+        return set(self.joined.lower().split(b"\n"))
+
+    def where(self, locate: Callable[[bytes, int], int]) -> frozenset[bytes] | None:
+        """The values in which something that may occur in them begins, None if these are many."""
+        if self._starts is None:
+            self._starts = list(accumulate(map(len, self.values), lambda start, size: start + size + 1, initial=0))
+        text, starts, position = self.joined, self._starts, 0
+        found: list[bytes] = []
+        while position < len(text):
+            at = locate(text, position)
+            if at < 0:
+                return frozenset(found)
+            if len(found) == _PLACES_MAX:
+                return None
+            number = bisect_right(starts, at) - 1
+            found.append(self.values[number])
+            position = starts[number + 1]
+        return frozenset(found)
+
+    def changing(self, tested: Iterable[str] = TESTED) -> frozenset[str]:
+        """The transformations, of those in ``TRIGGERS`` and *tested*, that may change more than the case of letters."""
+        text = self.joined
+        found: frozenset[str] = _SEES_NEWLINES if self.has_newlines else frozenset()
+        marks = set(text.translate(None, _OTHERS))
+        for byte in marks & _BY_BYTE.keys():
+            found |= _BY_BYTE[byte]
+        for string, first, names in _BY_STRING:
+            if first in marks and not names <= found and string in text:
+                found |= names
+        if _DOT in marks and b"." in self.values:
+            found |= _NORMALISE
+        return found.union(name for name in tested if self.is_changed_by(name))
+
+    def is_changed_by(self, name: str) -> bool:
+        """The same for one transformation: whether it may change more of a value than the case of letters."""
+        known = self._changing.get(name)
         if known is None:
-            known = self._unchanging[name] = self._test(name)
+            known = self._changing[name] = self._test(name)
         return known
 
     def _test(self, name: str) -> bool:
-        if name in ("lowercase", "uppercase"):
-            return True
+        if name in TESTED:
+            return TESTED[name](self.joined)
         trigger = TRIGGERS.get(name)
         if trigger is None or (self.has_newlines and name in _SEES_NEWLINES):
-            return False
-        return trigger(self.joined) is None
+            return True
+        text = self.joined
+        if len(text.translate(None, trigger[0])) < len(text):
+            return True
+        return any(string in text for string in trigger[1]) or (name in _NORMALISE and b"." in self.values)
 
-    def through(self, chain: tuple[str, ...]) -> Values:
-        """The values after a chain, but for the case of letters; beginnings that chains share are done once."""
-        reached = self
-        for index, name in enumerate(chain):
-            if reached.unchanged_by(name) and (
-                name not in CHANGES_CASE or all(reached.unchanged_by(later) for later in chain[index + 1 :])
-            ):
-                continue
-            following = reached._next.get(name)
-            if following is None:
-                following = reached._next[name] = Values(list(dict.fromkeys(_transformed(name, reached.values))))
-            reached = following
-        return reached
+    def along(self, chain: tuple[str, ...]) -> Iterator[tuple[Values, bool]]:
+        """What the values become on their way through a chain, but for the case of letters, and whether it ends there.
+
+        Base64 is decoded where a value happens to be some, so what is decoded goes on by itself, and so do all the
+        values as they were. What values become for certain is among what they are said to become.
+        """
+        todo: list[tuple[Values, int]] = [(self, 0)]
+        while todo:
+            reached, index = todo.pop()
+            while index < len(chain):
+                name = chain[index]
+                index += 1
+                if not reached.is_changed_by(name) and (
+                    name not in CHANGES_CASE or not any(map(reached.is_changed_by, chain[index:]))
+                ):
+                    continue
+                if name in _BRANCHES:
+                    todo.append((reached, index))
+                reached = reached.after(name)
+                if not reached.values:
+                    break
+                yield reached, False
+            else:
+                yield reached, True
+
+    def after(self, name: str) -> Values:
+        """The values after one transformation; of those in ``_BRANCHES``, only what is new."""
+        following = self._next.get(name)
+        if following is None:
+            changed = _transformed(name, self.values)
+            if name in _BRANCHES:
+                changed = [new for new, old in zip(changed, self.values, strict=True) if new is not old]
+            distinct = list(dict.fromkeys(changed))
+            following = self._next[name] = self if distinct == self.values else Values(distinct)
+        return following
 
 
 def _transformed(name: str, values: Sequence[bytes]) -> Iterable[bytes]:

@@ -1,7 +1,7 @@
-"""What a rule's first link needs to see in a request before it can match: patterns, where, after which transformations.
+"""What a link needs to see in a value before it can match: patterns, after which transformations.
 
-A rule has a needle only if no match is possible without it. Whatever is uncertain (negations, counts, empty matches,
-macros, TX) has none, and such rules are always run.
+A link has a needle only if no match is possible without it. Whatever is uncertain (negations, empty matches, macros)
+has none.
 """
 
 from __future__ import annotations
@@ -14,15 +14,19 @@ from typing import TYPE_CHECKING, Final
 from bsguard.seclang.macros import constant, read_template
 from bsguard.seclang.operators import allowed_bytes, phrases_of
 from bsguard.seclang.patterns import compile_pattern, translate
+from bsguard.seclang.script_injection import SIGNS as SCRIPT_SIGNS
+from bsguard.seclang.sql_injection import SIGNS as SQL_SIGNS
+from bsguard.seclang.sqli import SIGNALS
 
 if TYPE_CHECKING:
-    from bsguard.seclang.model import Link, Operator, Rule
+    from bsguard.seclang.model import Link, Operator
 
 #: Variables that are scanned, by the part of the exchange that they come from.
 PARTS: Final = {
-    "arguments": "ARGS ARGS_NAMES ARGS_GET ARGS_GET_NAMES ARGS_POST ARGS_POST_NAMES REQUEST_COOKIES "
-    "REQUEST_COOKIES_NAMES XML FILES FILES_NAMES MULTIPART_FILENAME MULTIPART_NAME MULTIPART_PART_HEADERS",
-    "headers": "REQUEST_HEADERS REQUEST_HEADERS_NAMES",
+    "cookies": "REQUEST_COOKIES REQUEST_COOKIES_NAMES",
+    "names": "ARGS_NAMES ARGS_GET_NAMES ARGS_POST_NAMES",
+    "values": "ARGS ARGS_GET ARGS_POST XML REQUEST_BODY_PLAIN",
+    "files": "FILES FILES_NAMES MULTIPART_FILENAME MULTIPART_NAME MULTIPART_PART_HEADERS",
     "line": "REQUEST_URI REQUEST_URI_RAW REQUEST_FILENAME REQUEST_BASENAME REQUEST_LINE QUERY_STRING",
     "body": "REQUEST_BODY",
     "response": "RESPONSE_BODY",
@@ -31,6 +35,8 @@ PARTS: Final = {
 PART_OF: Final = {name: part for part, names in PARTS.items() for name in names.split()}
 _LITERAL: Final = frozenset({"beginswith", "contains", "endswith", "streq", "strmatch"})
 _PHRASES: Final = frozenset({"pm", "pmf", "pmfromfile"})
+#: Operators that say themselves what they look for.
+_SIGNS: Final = {"scriptinjection": SCRIPT_SIGNS, "sqlinjection": SQL_SIGNS}
 #: Results of these say nothing about the bytes that went in, so that nothing can be looked for in joined values.
 _DIGESTS: Final = frozenset({"length", "sha1", "md5", "hexencode"})
 
@@ -43,39 +49,24 @@ Test = Callable[[bytes], bool]
 
 @dataclass(frozen=True, slots=True)
 class Needle:
-    """What must occur: any of *sought*, case aside, in a value of one of *parts*; or what *test* finds there."""
+    """What must occur in a value: any of *sought*, case aside, or what *test* finds there."""
 
     sought: tuple[Sought, ...]
     test: Test | None
-    parts: frozenset[str]
     #: Transformations in order; with multiMatch, one entry for every stage.
     chains: tuple[tuple[str, ...], ...]
 
 
-def needle_of(rule: Rule) -> Needle | None:
-    """The needle of *rule*'s first link, None if it must always be run."""
-    link = rule.links[0]
-    parts = _parts(link)
-    if parts is None or link.operator is None or link.operator.negated or _DIGESTS & set(link.transformations):
+def needle_of(link: Link) -> Needle | None:
+    """The needle of *link*, None if it may match whatever a value holds."""
+    if link.operator is None or link.operator.negated or _DIGESTS & set(link.transformations):
         return None
     test = _test(link.operator)
     sought = _sought(link.operator) if test is None else ()
     if sought is None or any(isinstance(one, str) and _is_bound_to_ends(one) for one in sought):
         return None
     stages = range(len(link.transformations) + 1) if link.multi_match else [len(link.transformations)]
-    return Needle(sought, test, parts, tuple(link.transformations[:stage] for stage in stages))
-
-
-def _parts(link: Link) -> frozenset[str] | None:
-    parts = set()
-    for variable in link.variables:
-        if variable.excluded:
-            continue
-        part = PART_OF.get(variable.name)
-        if part is None or variable.counted:
-            return None
-        parts.add(part)
-    return frozenset(parts) or None
+    return Needle(sought, test, tuple(link.transformations[:stage] for stage in stages))
 
 
 def _sought(operator: Operator) -> tuple[Sought, ...] | None:
@@ -83,8 +74,14 @@ def _sought(operator: Operator) -> tuple[Sought, ...] | None:
         if compile_pattern(operator.argument).search(b"") is not None:
             return None
         return (translate(operator.argument),)
+    if operator.name in _SIGNS:
+        return tuple(translate(sign) for sign in _SIGNS[operator.name])
     if operator.name in _PHRASES:
         return tuple(phrases_of(operator.name, _encoded(operator.argument), operator.folder))
+    if operator.name == "detectsqli":
+        return SIGNALS
+    if operator.name == "detectxss":
+        return (b"<", b"=")  # neither a tag nor an attribute without them
     if operator.name in _LITERAL:
         literal = constant(read_template(operator.argument))
         return (literal,) if literal else None
@@ -101,8 +98,6 @@ def _test(operator: Operator) -> Test | None:
         return lambda text: not text.isascii()
     if operator.name == "validateurlencoding":
         return lambda text: b"%" in text
-    if operator.name == "detectxss":
-        return lambda text: b"<" in text or b"=" in text  # neither a tag nor an attribute without them
     return None
 
 

@@ -11,14 +11,18 @@ the rules, so it is not used.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
-from bsguard.seclang.patterns import phrases_pattern, with_re
+from bsguard.seclang.patterns import finder, phrases_pattern, with_re
 from bsguard.seclang.prefilter.literals import needed
+from bsguard.seclang.prefilter.recall import Recall
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
+    from bsguard.seclang.patterns import Pattern
     from bsguard.seclang.prefilter.needles import Sought
 
 try:
@@ -35,6 +39,11 @@ Tier = Literal["literals", "re2", "re"]
 TIERS: Final[tuple[Tier, ...]] = ("literals", "re2", "re")
 #: Sets of literals that are kept of a pattern; each further one costs more than it tells.
 _PLANES: Final = 3
+#: As many patterns as are asked about sooner than the literals of all of them are found.
+_FEW_MAX: Final = 8
+_FEW_REMEMBERED: Final = 512
+#: Whether a pattern occurs in a text.
+Search = Callable[[bytes], bool]
 
 
 class Scanner(Protocol):
@@ -58,7 +67,9 @@ class SingleScanner:
     """Every pattern on its own, and one for the phrases of each rule."""
 
     def __init__(self, sought: Sequence[tuple[Sought, int]]) -> None:
-        self._patterns = [(_search(one), bits) for one, bits in sought if isinstance(one, str)]
+        self._patterns: list[tuple[Search, int]] = [
+            (finder(_caseless(one)), bits) for one, bits in sought if isinstance(one, str)
+        ]
         literals: dict[int, list[bytes]] = {}
         for one, bits in sought:
             if isinstance(one, bytes):
@@ -66,13 +77,13 @@ class SingleScanner:
         for bits, phrases in literals.items():
             pattern = phrases_pattern(phrases)
             if pattern is not None:
-                self._patterns.append((pattern.search, bits))
+                self._patterns.append((finder(pattern), bits))
 
     def scan(self, text: bytes, wanted: int, *, newlines: bool = True) -> int:  # noqa: ARG002
         """The bits, of those *wanted*, of the rules whose patterns occur in *text*."""
         found = 0
         for search, bits in self._patterns:
-            if bits & wanted & ~found and search(text) is not None:
+            if bits & wanted & ~found and search(text):
                 found |= bits
         return found & wanted
 
@@ -80,58 +91,90 @@ class SingleScanner:
 class LiteralScanner:
     """Literals first: a pattern is asked about only where one of each set of literals that it needs occurs.
 
-    Patterns are bits of an integer. For each literal there are three, one a plane: the patterns for whose first,
-    second and third set it stands. A pattern whose bit is on in all planes may occur.
+    Patterns are bits of an integer, in as many planes as sets of literals are kept of a pattern. A literal sets the
+    bits of the patterns for whose first, second and third set it stands, each in its plane. A pattern whose bit is on
+    in all planes may occur.
     """
 
     def __init__(self, sought: Sequence[tuple[Sought, int]]) -> None:
-        self._sought = [(None if isinstance(one, bytes) else _search(one), bits) for one, bits in sought]
-        self._preset = [0] * _PLANES
-        literals: dict[bytes, list[int]] = {}
+        self._sought = [(None if isinstance(one, bytes) else finder(_caseless(one)), bits) for one, bits in sought]
+        self._width = len(sought)
+        self._plane = (1 << self._width) - 1
+        self._preset = 0
+        literals: dict[bytes, int] = {}
         for number, (one, _) in enumerate(sought):
             sets = (frozenset({one.lower()}),) if isinstance(one, bytes) else needed(one)[:_PLANES]
             for plane in range(_PLANES):
+                bit = 1 << plane * self._width + number
                 if plane >= len(sets):
-                    self._preset[plane] |= 1 << number
+                    self._preset |= bit
                     continue
                 for literal in sets[plane]:
-                    literals.setdefault(literal, [0] * _PLANES)[plane] |= 1 << number
+                    literals[literal] = literals.get(literal, 0) | bit
         long = sorted(literal for literal in literals if len(literal) > 1)
         self._automaton = ahocorasick_rs.BytesAhoCorasick(long) if long else None
-        self._planes = [tuple(literals[literal]) for literal in long]
-        self._bytes = {literal[0]: tuple(planes) for literal, planes in literals.items() if len(literal) == 1}
+        self._literals = [literals[literal] for literal in long]
+        self._bytes = {literal[0]: bits for literal, bits in literals.items() if len(literal) == 1}
         self._other_bytes = bytes(byte for byte in range(256) if byte not in self._bytes)
+        #: For the bits of few patterns, these patterns, remembered.
+        self._few = Recall[tuple[tuple[Search, int], ...]](_FEW_REMEMBERED)
 
     def scan(self, text: bytes, wanted: int, *, newlines: bool = True) -> int:
         """The bits, of those *wanted*, of the rules whose patterns occur in *text*."""
+        few = self._asked_alone(wanted)
+        if few:
+            return _asked(few, text) & wanted
         lower = text.lower()
-        first, second, third = self._preset
+        held = self._preset
         singles = self._bytes
         for byte in set(lower.translate(None, self._other_bytes if newlines else self._other_bytes + b"\n")):
-            one, two, three = singles[byte]
-            first |= one
-            second |= two
-            third |= three
+            held |= singles[byte]
         if self._automaton is not None:
-            planes = self._planes
+            literals = self._literals
             for index in {match[0] for match in self._automaton.find_matches_as_indexes(lower, overlapping=True)}:
-                one, two, three = planes[index]
-                first |= one
-                second |= two
-                third |= three
-        possible = first & second & third
+                held |= literals[index]
+        width = self._width
+        possible = held & held >> width & held >> 2 * width & self._plane
         found = 0
         while possible:
             lowest = possible & -possible
             possible ^= lowest
             search, bits = self._sought[lowest.bit_length() - 1]
-            if bits & wanted & ~found and (search is None or search(text) is not None):
+            if bits & wanted & ~found and (search is None or search(text)):
                 found |= bits
         return found & wanted
 
+    def _asked_alone(self, wanted: int) -> tuple[tuple[Search, int], ...]:
+        """The patterns that are *wanted*, if they are so few that each is asked about without looking for literals."""
+        known = self._few.get(wanted)
+        if known is None:
+            chosen = [(search, bits) for search, bits in self._sought if bits & wanted]
+            known = tuple((search, bits) for search, bits in chosen if search is not None)
+            if len(chosen) > _FEW_MAX or len(known) < len(chosen):
+                known = ()
+            self._few.put(wanted, known)
+        return known
 
-def _search(text: str) -> Callable[[bytes], object]:
-    """A search for a pattern, case aside: in RE2 where it can be, else in ``re``."""
+
+def _asked(patterns: Sequence[tuple[Search, int]], text: bytes) -> int:
+    found = 0
+    for search, bits in patterns:
+        if search(text):
+            found |= bits
+    return found
+
+
+def pattern_of(sought: Sequence[Sought]) -> Pattern | None:
+    """One pattern for any of *sought*, case aside, if it is one pattern or literals."""
+    if len(sought) == 1 and isinstance(sought[0], str):
+        return _caseless(sought[0])
+    literals = [one for one in sought if isinstance(one, bytes)]
+    return phrases_pattern(literals) if len(literals) == len(sought) else None
+
+
+@lru_cache(maxsize=4096)
+def _caseless(text: str) -> Pattern:
+    """A pattern, case aside: in RE2 where it can be, else in ``re``."""
     source = text.encode("latin-1")
     if re2 is not None:
         options = re2.Options()
@@ -139,10 +182,11 @@ def _search(text: str) -> Callable[[bytes], object]:
         options.dot_nl = True
         options.case_sensitive = False
         options.log_errors = False
+        options.never_capture = True
         try:
-            search: Callable[[bytes], object] = re2.compile(b"(?m)" + source, options).search
+            pattern: Pattern = re2.compile(b"(?m)" + source, options)
         except re2.error:  # look-around or a back-reference
             pass
         else:
-            return search
-    return with_re(b"(?i)" + source).search
+            return pattern
+    return with_re(b"(?i)" + source)

@@ -1,0 +1,112 @@
+"""Which links match on a request's headers, method, protocol and client: looked up, since requests repeat them.
+
+What a link makes of one header is a function of its name and value, and what it makes of all their names a function
+of those, so the answers can be remembered.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from bsguard.seclang.prefilter.chains import Values
+from bsguard.seclang.prefilter.recall import Recall, digest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from bsguard.seclang.compiler import Runnable
+    from bsguard.seclang.prefilter.scans import Scan
+    from bsguard.seclang.request import Headers
+
+#: How many headers, sets of names and scalars are remembered, each at most twice.
+_HEADERS_REMEMBERED: Final = 4096
+_NAMES_REMEMBERED: Final = 512
+_SCALARS_REMEMBERED: Final = 2048
+#: Names that few requests share tell nothing for the next one; headers are seldom so many.
+_NAMES_MAX: Final = 64
+
+#: A link, and the bit that says that it may match.
+Bit = tuple["Runnable", int]
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderLink:
+    """A link that looks at headers' values."""
+
+    link: Runnable
+    bit: int
+    #: Whether the scan decides; else the link is evaluated.
+    scanned: bool
+
+
+class Heads:
+    """The bits that the head of a request sets."""
+
+    def __init__(
+        self,
+        scan: Scan,
+        links: Sequence[HeaderLink],
+        of_names: Callable[[tuple[bytes, ...]], int] | None,
+        scalars: Mapping[str, Sequence[Bit]],
+    ) -> None:
+        self._scan = scan
+        self._links = links
+        self._of_names = of_names
+        self._scalars = {name: (tuple(found), Recall[int](_SCALARS_REMEMBERED)) for name, found in scalars.items()}
+        self._headers = Recall[int](_HEADERS_REMEMBERED)
+        self._names = Recall[int](_NAMES_REMEMBERED)
+
+    def of_headers(self, headers: Headers) -> int:
+        """The bits of links that match on a header, or on the names of them all."""
+        found = self._of_all_names(tuple([name for name, _ in headers])) if self._of_names is not None else 0
+        remembered = self._headers
+        for name, value in headers:
+            key = (name, digest(value))
+            bits = remembered.get(key)
+            if bits is None:
+                bits = self._of_header(name, value)
+                remembered.put(key, bits)
+            found |= bits
+        return found
+
+    def of_scalar(self, name: str, value: bytes) -> int:
+        """The bits of links that match on a variable of one value."""
+        links, remembered = self._scalars[name]
+        key = digest(value)
+        bits = remembered.get(key)
+        if bits is None:
+            bits = matching(links, value)
+            remembered.put(key, bits)
+        return bits
+
+    def _of_all_names(self, names: tuple[bytes, ...]) -> int:
+        evaluate = self._of_names
+        if evaluate is None:
+            return 0
+        if len(names) > _NAMES_MAX:
+            return evaluate(names)
+        bits = self._names.get(names)
+        if bits is None:
+            bits = evaluate(names)
+            self._names.put(names, bits)
+        return bits
+
+    def _of_header(self, name: bytes, value: bytes) -> int:
+        scanned, _ = self._scan.found(Values([value]))
+        found = 0
+        for one in self._links:
+            if one.scanned and not scanned & one.bit:
+                continue
+            if any(target.covers(name) for target in one.link.targets) and one.link.matches(value):
+                found |= one.bit
+        return found
+
+
+def matching(links: Sequence[Bit], value: bytes) -> int:
+    """The bits of the links that match on *value*."""
+    found = 0
+    for link, bit in links:
+        if link.matches(value):
+            found |= bit
+    return found

