@@ -56,6 +56,18 @@ class Kept(NamedTuple):
     before_time: float
 
 
+class Answered(NamedTuple):
+    """A request that the application has accepted, until its batch is written."""
+
+    kept: Kept
+    sessions: tuple[str, ...]
+    status: int
+    account: str
+    agent: str
+    #: Id, method, path, client, surface.
+    request: tuple[str, str, str, str, str]
+
+
 class Session(Layer[SessionConfig]):
     """Learns how each session is used, and reports or refuses what is unusual for it.
 
@@ -86,7 +98,7 @@ class Session(Layer[SessionConfig]):
         self._acceptance = Acceptance(config.refused_statuses)
         self._sequences = Sequences(config.sequences, self._keys)
         self._actions = Actions(config, self._keys, self.store, enforce=self.mode == "enforce")
-        self._recorder = Recorder(self.store, config.profiles_count_max, config.score_min, self._report)
+        self._recorder = Recorder(self.store, config.profiles_count_max, config.score_min, self._seen, self._report)
         self._hashed = lru_cache(maxsize=4096)(self._hash)
         self._session_keys = lru_cache(maxsize=4096)(self._keys_of)
         self._networks = lru_cache(maxsize=4096)(self._network)
@@ -105,7 +117,7 @@ class Session(Layer[SessionConfig]):
         trail, throttled, bans = self._session_keys(who)
         self._sequences.update(self.overrides.active("sequence", now))
         asked = self._sequences.ask(request, session)
-        if not (asked.marks or asked.counters or throttled or bans):  # nothing that the store says could matter now
+        if not (self._sequences.rules or throttled or bans):  # nothing that the store says could matter
             request.memo[self] = Kept(who, now, operation, label, found_object, AS_WRITTEN, 0.0)
             return ALLOW
         number = int(now * _TIME_STEPS) << _OPERATION_BITS | operation
@@ -144,7 +156,24 @@ class Session(Layer[SessionConfig]):
                 marks = self._sequences.done(request, sessions[0])
                 if marks:
                     self.store.settle(int(now * 1_000_000), (), marks)
-            self._recorder.add(self._seen(request, response, kept, sessions), now)
+            placed = request.placement.surface
+            self._recorder.add(
+                Answered(
+                    kept,
+                    sessions,
+                    response.status,
+                    request.shared.account or "",
+                    request.header("HTTP_USER_AGENT"),
+                    (
+                        request.shared.id,
+                        request.method,
+                        request.path,
+                        request.client.address,
+                        placed.name if placed else "",
+                    ),
+                ),
+                now,
+            )
         except StateUnusable as error:
             if not self._said_unkept:
                 self._said_unkept = True
@@ -155,27 +184,27 @@ class Session(Layer[SessionConfig]):
         """Write what this worker has not written yet."""
         self._recorder.flush()
 
-    def _seen(self, request: Request, response: ResponseHead, kept: Kept, sessions: tuple[str, ...]) -> Seen:
+    def _seen(self, answered: Answered) -> Seen:
+        """What profiles take in; made when a batch is written, so that few requests wait for it."""
+        kept, sessions, status, account, agent, request = answered
         who, time, operation, label, found_object, before, before_time = kept
-        client = request.client.address
-        network, cloud = self._networks(client)
-        placed = request.placement.surface
+        network, cloud = self._networks(request[3])
         return Seen(
             time,
             sessions,
             who.credential,
-            request.shared.account or "",
+            account,
             operation,
             label,
             self._hash(found_object) if found_object else 0,
             number_of(found_object) if found_object else -1,
-            response.status,
+            status,
             network,
-            self._agents(request.header("HTTP_USER_AGENT")[:_AGENT_CHARS_MAX]),
+            self._agents(agent[:_AGENT_CHARS_MAX]),
             cloud,
             before,
             before_time,
-            (request.shared.id, request.method, request.path, client, placed.name if placed else ""),
+            request,
         )
 
     def _report(self, one: Scored) -> None:

@@ -11,7 +11,7 @@ import atexit
 import threading
 import weakref
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 
 from bsguard.core.errors import StateUnusable
 from bsguard.core.fork import in_each_child
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from bsguard.session.seen import Seen
     from bsguard.stores.port import Record, Store
+
+T = TypeVar("T")
 
 BATCH_MAX: Final = 64
 BATCH_SECONDS: Final = 0.25
@@ -62,16 +64,24 @@ def profile_key(session: str) -> bytes:
     return PROFILE + bytes.fromhex(session)
 
 
-class Recorder:
-    """The batch of one worker."""
+class Recorder(Generic[T]):
+    """The batch of one worker; *read* makes of what it was given what profiles take in."""
 
-    def __init__(self, store: Store, profiles_max: int, score_min: float, report: Callable[[Scored], None]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        profiles_max: int,
+        score_min: float,
+        read: Callable[[T], Seen],
+        report: Callable[[Scored], None],
+    ) -> None:
         self._store = store
         self._records_max = profiles_max + _OTHER_RECORDS
         self._score_min = score_min
+        self._read = read
         self._report = report
         self._lock = threading.Lock()
-        self._batch: list[Seen] = []
+        self._batch: list[T] = []
         self._began = 0.0
         #: Profiles by key, as they were read or written last, with the version.
         self._kept: dict[bytes, tuple[int, Profile]] = {}
@@ -82,23 +92,22 @@ class Recorder:
         in_each_child(self._renew)
         _flush_at_exit(self)
 
-    def add(self, seen: Seen, now: float) -> None:
+    def add(self, request: T, now: float) -> None:
         """Keep one request for the next batch, and write the batch if it is time."""
         with self._lock:
             if not self._batch:
                 self._began = now
-            self._batch.append(seen)
+            self._batch.append(request)
             if len(self._batch) < BATCH_MAX and 0 <= now - self._began < BATCH_SECONDS:
                 return
-            batch, self._batch = self._batch, []
-            scored = self._write(batch, now)
+            scored = self._write(self._taken(), now)
         for one in scored:
             self._report(one)
 
     def flush(self) -> None:
         """Write what there is."""
         with self._lock:
-            batch, self._batch = self._batch, []
+            batch = self._taken()
             now = batch[-1].time if batch else 0.0
             scored = self._write(batch, now) if batch else []
             self._merged = float("-inf")
@@ -106,6 +115,11 @@ class Recorder:
                 self._refresh(now)
         for one in scored:
             self._report(one)
+
+    def _taken(self) -> list[Seen]:
+        """The batch, which begins anew."""
+        batch, self._batch = self._batch, []
+        return [self._read(one) for one in batch]
 
     def _write(self, batch: list[Seen], now: float) -> list[Scored]:
         """Add a batch to its profiles; raises StateUnusable."""
@@ -200,7 +214,7 @@ class Recorder:
         self._merged = float("-inf")
 
 
-def _flush_at_exit(recorder: Recorder) -> None:
+def _flush_at_exit(recorder: Recorder[T]) -> None:
     """Write what there is when the process ends in order."""
     reference = weakref.ref(recorder)
 

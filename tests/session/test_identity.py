@@ -71,6 +71,13 @@ def test_a_token_without_a_claim_has_no_session(key: str) -> None:
     assert [event for event in bench.events if event.name == "layer.failed"] == []
 
 
+def test_a_claim_that_is_no_text_that_can_be_sent_has_a_session() -> None:
+    bench = Bench({"IDENTITY": "claim:sub"})
+    assert bench.ask(key=token({"sub": "\ud800"})).status == 200
+    assert sessions(bench) == 1
+    assert [event for event in bench.events if event.name == "layer.failed"] == []
+
+
 def test_a_forged_claim_adds_nothing_to_the_session_that_it_names() -> None:
     bench = Bench({"IDENTITY": "claim:sub"})
     bench.ask(key=token({"sub": "victim"}))

@@ -9,6 +9,7 @@ import pytest
 from bsguard import guard
 from bsguard.core.errors import ConfigError
 from bsguard.core.overrides import Override
+from bsguard.session.viewing import newest
 from bsguard.testing import FakeClock, environ, run
 from tests.session.support import HOME, START, Bench, Service, code_of, table
 
@@ -110,3 +111,12 @@ def test_the_layer_in_the_standard_stack() -> None:
     app = guard(Service(), config | {"SESSION_SEQUENCES": [SEQUENCE]}, clock=clock)
     headers = {"Authorization": "Bearer good"}
     assert run(app, environ("POST", "/v1/generate/x", headers=headers, peer=HOME)).status == 403
+
+
+def test_rules_about_one_operation_leave_the_order_of_others_as_it_is() -> None:
+    plain, ruled = Bench(), Bench({"SEQUENCES": [SEQUENCE | {"operation": "POST /v1/generate"}]})
+    for bench in (plain, ruled):
+        bench.live(4)
+        bench.layer.flush()
+    transitions = [newest(bench.store, 1)[0][1].transitions for bench in (plain, ruled)]
+    assert transitions[0] == transitions[1]
