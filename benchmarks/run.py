@@ -16,6 +16,7 @@ BENCHMARKS = {
     "limiter": "benchmarks.limiter",
     "contract": "benchmarks.contract",
     "crs": "benchmarks.crs",
+    "waf": "benchmarks.waf",
 }
 _PACKAGES = ("bsguard", "werkzeug", "flask", "gunicorn", "lmdb", "redis", "openapi-core", "jsonschema-rs")
 _OUTPUT = Path(__file__).resolve().parent.parent / ".run" / "bench.json"
