@@ -17,6 +17,7 @@ BENCHMARKS = {
     "contract": "benchmarks.contract",
     "crs": "benchmarks.crs",
     "waf": "benchmarks.waf",
+    "sample": "benchmarks.sample",
 }
 _PACKAGES = ("bsguard", "werkzeug", "flask", "gunicorn", "lmdb", "redis", "openapi-core", "jsonschema-rs")
 _OUTPUT = Path(__file__).resolve().parent.parent / ".run" / "bench.json"

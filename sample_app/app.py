@@ -99,7 +99,7 @@ def _parts(settings: Settings, clock: Clock, edges: Edges) -> ControlPlane:
     lifecycle = Lifecycle(database, credit, edges.ports, orders, edges.artifacts, clock, settings.timing, who)
     runner = Runner(lifecycle.advance, settings.runner_threads)
     deliveries = Deliveries(database, edges.sender, clock)
-    jobs = Jobs(database, runner, edges.artifacts, deliveries, clock, who)
+    jobs = Jobs(database, runner, edges.artifacts, deliveries, clock, who, settings.timing.lease)
     return ControlPlane(
         settings=settings,
         clock=clock,

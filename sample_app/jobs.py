@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import select, update
 
 from sample_app import attempts, deliveries, files, idempotency, inbox, leases
-from sample_app.clock import SECOND_MS
 from sample_app.generations import Status
 from sample_app.tables import attempts as attempts_table
 from sample_app.tables import generations as generations_table
@@ -29,9 +28,6 @@ if TYPE_CHECKING:
     from sample_app.database import Database
     from sample_app.deliveries import Deliveries
     from sample_app.runner import Runner
-
-# A job that has not come back for so long has died.
-LEASE_MS: Final = 120 * SECOND_MS
 
 # One call: rows at a time, and times. What is left is for the next call.
 BATCH: Final = 100
@@ -53,7 +49,10 @@ class Job(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Jobs:
-    """Runs the jobs. ``who`` names this process."""
+    """Runs the jobs. ``who`` names this process; one that has not come back after ``lease_ms`` counts as dead.
+
+    A job that is only slow may then run twice. That costs a look at some rows: generations have leases of their own.
+    """
 
     database: Database
     runner: Runner
@@ -61,6 +60,7 @@ class Jobs:
     deliveries: Deliveries
     clock: Clock
     who: str
+    lease_ms: int
 
     def run(self, job: Job) -> int | None:
         """Run *job* once: how many things it dealt with, or None if it is running already."""
@@ -72,7 +72,7 @@ class Jobs:
         }
         with self.database.writing() as connection:
             now = self.clock()
-            if not leases.take_job(connection, job, self.who, now, now + LEASE_MS):
+            if not leases.take_job(connection, job, self.who, now, now + self.lease_ms):
                 return None
         try:
             return work[job]()

@@ -27,10 +27,10 @@ def owner() -> str:
     return f"{socket.gethostname()[:_HOST_LENGTH_MAX]}:{os.getpid()}:{secrets.token_hex(4)}"
 
 
-def take(connection: Connection, generation_id: str, who: str, now: int, until: int) -> int | None:
-    """Take a generation that has something left to do: the number of its signals, or None if somebody has it."""
+def take(connection: Connection, generation_id: str, who: str, now: int, until: int) -> bool:
+    """Take a generation that has something left to do; False if somebody has it."""
     columns = generations.c
-    found = connection.execute(
+    done = connection.execute(
         update(generations)
         .where(
             columns.generation_id == generation_id,
@@ -38,29 +38,41 @@ def take(connection: Connection, generation_id: str, who: str, now: int, until: 
             or_(columns.lease_until.is_(None), columns.lease_until <= now),
         )
         .values(lease_owner=who, lease_until=until)
-        .returning(columns.signals)
-    ).scalar_one_or_none()
-    return None if found is None else int(found)
+    )
+    return done.rowcount == 1
 
 
-def renew(connection: Connection, generation_id: str, who: str, until: int) -> int | None:
-    """Keep a generation for longer: the number of its signals, or None if somebody else has it by now."""
+def held_until(connection: Connection, generation_id: str, who: str) -> int | None:
+    """Until when *who* has a generation; None if he has lost it."""
     columns = generations.c
-    found = connection.execute(
-        update(generations)
-        .where(columns.generation_id == generation_id, columns.lease_owner == who)
-        .values(lease_until=until)
-        .returning(columns.signals)
-    ).scalar_one_or_none()
+    query = select(columns.lease_until).where(columns.generation_id == generation_id, columns.lease_owner == who)
+    found = connection.execute(query).scalar_one_or_none()
     return None if found is None else int(found)
 
 
-def give_back(connection: Connection, generation_id: str, who: str, signals: int, due_at: int | None) -> bool:
-    """Let go of a generation until *due_at*. False, and it is kept, if there has been a signal meanwhile."""
+def renew(connection: Connection, generation_id: str, who: str, until: int) -> bool:
+    """Keep a generation for longer; False if somebody else has it by now."""
     columns = generations.c
     done = connection.execute(
         update(generations)
-        .where(columns.generation_id == generation_id, columns.lease_owner == who, columns.signals == signals)
+        .where(columns.generation_id == generation_id, columns.lease_owner == who)
+        .values(lease_until=until)
+    )
+    return done.rowcount == 1
+
+
+def signals(connection: Connection, generation_id: str) -> int:
+    """How many signals there have been."""
+    query = select(generations.c.signals).where(generations.c.generation_id == generation_id)
+    return int(connection.execute(query).scalar_one())
+
+
+def give_back(connection: Connection, generation_id: str, who: str, seen: int, due_at: int | None) -> bool:
+    """Let go of a generation until *due_at*. False, and it is kept, if there have been signals beyond those *seen*."""
+    columns = generations.c
+    done = connection.execute(
+        update(generations)
+        .where(columns.generation_id == generation_id, columns.lease_owner == who, columns.signals == seen)
         .values(lease_owner=None, lease_until=None, due_at=due_at)
     )
     return done.rowcount == 1

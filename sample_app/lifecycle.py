@@ -70,12 +70,12 @@ class Lifecycle:
         """Do all that can be done now; False if somebody else is at it, or nothing is left to do."""
         with self.database.writing() as connection:
             now = self.clock()
-            signals = leases.take(connection, generation_id, self.who, now, now + self.timing.lease)
-        if signals is None:
+            mine = leases.take(connection, generation_id, self.who, now, now + self.timing.lease)
+        if not mine:
             return False
         passing("leased")
         try:
-            self._work(generation_id, signals)
+            self._work(generation_id)
         except Exception:
             # Something that nobody foresaw: somebody tries again, but not at once.
             with self.database.writing() as connection:
@@ -84,33 +84,42 @@ class Lifecycle:
             raise
         return True
 
-    def _work(self, generation_id: str, signals: int) -> None:
+    def _work(self, generation_id: str) -> None:
         for _ in range(_STEPS_MAX):
-            generation, step = self._decide(generation_id)
+            if not self._keep(generation_id):
+                return
+            generation, signals, step = self._decide(generation_id)
             if isinstance(step, failover.Wait):
                 with self.database.writing() as connection:
                     if leases.give_back(connection, generation_id, self.who, signals, step.until):
                         return
             else:
                 self._take(generation, step)
-            with self.database.writing() as connection:
-                renewed = leases.renew(connection, generation_id, self.who, self.clock() + self.timing.lease)
-            if renewed is None:
-                return
-            signals = renewed
         with self.database.writing() as connection:
             leases.drop(connection, generation_id, self.who)
 
-    def _decide(self, generation_id: str) -> tuple[Generation, Step]:
+    def _keep(self, generation_id: str) -> bool:
+        """Renew the lease when half of it is over; False if somebody else has taken it."""
         now = self.clock()
         with self.database.reading() as connection:
+            until = leases.held_until(connection, generation_id, self.who)
+        if until is None or until - now > self.timing.lease // 2:
+            return until is not None
+        with self.database.writing() as connection:
+            return leases.renew(connection, generation_id, self.who, now + self.timing.lease)
+
+    def _decide(self, generation_id: str) -> tuple[Generation, int, Step]:
+        now = self.clock()
+        with self.database.reading() as connection:
+            # Before everything else: a signal that comes while this is read is noticed afterwards.
+            signals = leases.signals(connection, generation_id)
             generation = generations.read(connection, generation_id)
             if generation is None:
                 raise LookupError("a generation that was taken is gone")
             made = attempts.of(connection, generation_id)
             wanted = self.orders.providers(generation)
             order = reorder([each for each in wanted if each in self.ports], health(connection, now))
-        return generation, failover.decide(generation, made, order, now, self.timing)
+        return generation, signals, failover.decide(generation, made, order, now, self.timing)
 
     def _take(self, generation: Generation, step: Step) -> None:
         match step:

@@ -138,7 +138,7 @@ def _line(event: dict[str, object]) -> str:
         if event.get("score"):
             words.append(f"+{event['score']}")
         words += [printable(str(event[key])) for key in ("reason", "comment") if event.get(key)]
-    return "  ".join(words).strip()
+    return "  ".join(words).rstrip()
 
 
 def _listed(value: object) -> str:

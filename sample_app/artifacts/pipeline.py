@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import hashlib
 import io
 import json
@@ -25,7 +26,7 @@ from sample_app.crash_points import passing
 from sample_app.outbound.exchange import Lost, NotSent, Outbound
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 
     from sample_app.artifacts.store import Store
     from sample_app.attempts import Attempt
@@ -122,7 +123,9 @@ class Pipeline:
         media_type = MEDIA_TYPES[output_format]
         with SpooledTemporaryFile(MEMORY_BYTES_MAX) as spool:
             try:
-                received = _receive(self._chunks(provider, output.url), spool, place, media_type, self.bytes_max)
+                # Closed at once, and with it the connection, when the first bytes are of no use.
+                with contextlib.closing(self._chunks(provider, output.url)) as chunks:
+                    received = _receive(chunks, spool, place, media_type, self.bytes_max)
             except NotSent as failure:
                 # Refused addresses stay refused; a host that is not there may come back.
                 final = failure.why not in ("unreachable", "unresolved")
@@ -134,7 +137,7 @@ class Pipeline:
             self.store.put_once(key, spool, media_type)
         return Stored(key, received.media_type, received.bytes, received.sha256)
 
-    def _chunks(self, provider: Provider, url: str) -> Iterator[bytes]:
+    def _chunks(self, provider: Provider, url: str) -> Generator[bytes]:
         if url.startswith("data:"):
             yield from _inline(url)
             return

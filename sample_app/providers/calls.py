@@ -111,10 +111,18 @@ def asked(call: NotSent | Lost | Answer) -> Unknown | Json:
     return read_object(call.body) or Unknown(Reason.BAD_ANSWER)
 
 
-def attempt(api: Api, method: str, path: str, body: Json | None = None, **options: object) -> NotSent | Lost | Answer:
+def attempt(
+    api: Api,
+    method: str,
+    path: str,
+    body: Json | None = None,
+    *,
+    headers: Mapping[str, str] | None = None,
+    bounds: Bounds | None = None,
+) -> NotSent | Lost | Answer:
     """Call, with what went wrong as a value."""
     try:
-        return api.send(method, path, body, **options)  # type: ignore[arg-type]
+        return api.send(method, path, body, headers, bounds=bounds)
     except (NotSent, Lost) as failure:
         return failure
 

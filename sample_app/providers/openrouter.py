@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from sample_app.catalogue import MediaKind, Provider
-from sample_app.outbound.exchange import Bounds
+from sample_app.outbound.exchange import Answer, Bounds
 from sample_app.providers.calls import (
     Api,
     Json,
@@ -51,7 +51,8 @@ if TYPE_CHECKING:
 
 # Four images of 4K in base64 stay below; they are all held in memory, so it is not more.
 IMAGES_BYTES_MAX: Final = 64 * 1024 * 1024
-IMAGES_SECONDS_MAX: Final = 120.0
+# Below the lease of whoever works on a generation, so that nobody else looks at it meanwhile.
+IMAGES_SECONDS_MAX: Final = 55.0
 
 _INLINE: Final = "inline-"
 _MEDIA_TYPES: Final = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
@@ -88,7 +89,7 @@ class OpenRouter:
             # A job makes one video.
             return Refused(Reason.INVALID_ORDER)
         body = {"model": offered.name, **_video(order)} | ({"callback_url": webhook_url} if webhook_url else {})
-        answer = submitted(attempt(self.api, "POST", "/api/v1/videos", body))
+        answer = self._order("/api/v1/videos", body, None)
         if isinstance(answer, (Refused, Unknown)):
             return answer
         job_id = identifier(answer, "id")
@@ -130,14 +131,23 @@ class OpenRouter:
             raise WebhookRefused("unreadable")
         return Notice(event_id, _read(job))
 
+    def _order(self, path: str, body: Json, bounds: Bounds | None) -> Refused | Unknown | Json:
+        call = attempt(self.api, "POST", path, body, bounds=bounds)
+        answer = submitted(call)
+        # 403 is both a key that may not and a prompt that is not wanted; only the latter says what was flagged.
+        if answer == Refused(Reason.CREDENTIALS) and isinstance(call, Answer) and call.status == 403:
+            metadata = inner(inner(read_object(call.body) or {}, "error"), "metadata")
+            if "flagged_input" in metadata:
+                return Refused(Reason.CONTENT_POLICY)
+        return answer
+
     def _images(self, order: Order, name: str, token: str) -> Submitted:
         bounds = Bounds(
             self.api.outbound.bounds.connect_seconds,
             max(IMAGES_SECONDS_MAX, self.api.outbound.bounds.total_seconds),
             IMAGES_BYTES_MAX,
         )
-        call = attempt(self.api, "POST", "/api/v1/images", {"model": name, **_image(order)}, bounds=bounds)
-        answer = submitted(call)
+        answer = self._order("/api/v1/images", {"model": name, **_image(order)}, bounds)
         if isinstance(answer, (Refused, Unknown)):
             return answer
         listed = answer.get("data")

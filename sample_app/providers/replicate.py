@@ -49,8 +49,9 @@ if TYPE_CHECKING:
     from sample_app.providers.port import Cancelled, Order, Progress, Submitted
     from sample_app.webhooks.signatures import StandardWebhooks
 
-# A request that we gave up on may still be on its way; before this, an order that is not listed is not absent.
-ABSENT_AFTER_MS: Final = 120 * SECOND_MS
+# A request that we gave up on may still be on its way; before that many times the longest that one waits for an
+# answer, an order that is not listed is not absent.
+ABSENT_AFTER_TIMES: Final = 4
 # A hundred predictions a page. More of them since one order was placed are not looked through.
 PAGES_MAX: Final = 20
 # Clocks differ.
@@ -120,7 +121,8 @@ class Replicate:
                 complete = complete and bool(webhook)
             following = text(answer, "next")
             if not following:
-                late = self.clock() - submitted_at >= ABSENT_AFTER_MS
+                waited = ABSENT_AFTER_TIMES * self.api.outbound.bounds.total_seconds * SECOND_MS
+                late = self.clock() - submitted_at >= waited
                 return Absent() if complete and late else Unknown(Reason.NOT_FOUND)
             parts = urlsplit(following) if self.api.is_own(following) else None
             if parts is None:

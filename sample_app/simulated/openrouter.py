@@ -53,8 +53,10 @@ class OpenRouterSide:
             polling = f"/api/v1/videos/{job.job_id}"
             return answer_json({"id": job.job_id, "polling_url": polling, "status": "pending"}, 202)
         if job.state is not State.SUCCEEDED:
-            flagged = job.fault is Fault.FLAGGED
-            return answer_json({"error": {"code": 403 if flagged else 502, "message": "no"}}, 403 if flagged else 502)
+            if job.fault is Fault.FLAGGED:
+                metadata = {"reasons": ["violence"], "flagged_input": "A"}
+                return answer_json({"error": {"code": 403, "message": "moderated", "metadata": metadata}}, 403)
+            return answer_json({"error": {"code": 502, "message": "the model failed"}}, 502)
         files = [{"b64_json": base64.b64encode(job.content(index)).decode()} for index in range(job.outputs)]
         return answer_json({"created": int(job.created_at), "data": files, "usage": self._usage(job)})
 
@@ -109,7 +111,7 @@ class OpenRouterSide:
             },
         )
         job = self._take(given, given.get("output_format", "png"), 0)
-        job.ended.wait(self.engine.pace.hold)
+        job.ended.wait(self.engine.pace.hold + self.engine.pace.slow)
         return job
 
     def _take(self, given: dict[str, Any], media_format: str, seconds: int) -> Job:

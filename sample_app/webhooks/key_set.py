@@ -9,7 +9,7 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from sample_app.clock import DAY_MS, SECOND_MS
-from sample_app.outbound.exchange import Lost, NotSent
+from sample_app.outbound.exchange import Bounds, Lost, NotSent
 
 if TYPE_CHECKING:
     from sample_app.clock import Clock
@@ -20,38 +20,48 @@ KEEP_MS: Final = DAY_MS
 # A signature by an unknown key may mean that the keys are new, or be forged; forgers must not make us ask at will.
 ASK_AGAIN_MS: Final = 60 * SECOND_MS
 KEYS_MAX: Final = 32
+# Somebody's report waits for them.
+BOUNDS: Final = Bounds(connect_seconds=3.0, total_seconds=5.0, answer_bytes_max=65_536)
 
 
 class KeySet:
-    """The Ed25519 keys behind one address. Shared by threads."""
+    """The Ed25519 keys behind one address. Shared by threads.
+
+    One thread asks; those that have keys do not wait for it, so that forged requests do not hold threads while the
+    keys' server is slow.
+    """
 
     def __init__(self, url: str, outbound: Outbound, clock: Clock) -> None:
         """Remember where the keys are; nothing is fetched yet."""
         self._url = url
         self._outbound = outbound
         self._clock = clock
-        self._lock = threading.Lock()
-        self._keys: tuple[bytes, ...] = ()
-        self._fetched_at: int | None = None
+        self._asking = threading.Lock()
+        self._kept: tuple[int, tuple[bytes, ...]] | None = None
         self._asked_at: int | None = None
 
     def keys(self) -> tuple[bytes, ...]:
         """The keys, fetched if there are none or they are too old. Empty if they cannot be had."""
-        with self._lock:
-            if not self._current():
+        current = self._current()
+        if not current:
+            with self._asking:
                 self._ask()
-            return self._current()
+            current = self._current()
+        return current
 
     def newer_keys(self) -> tuple[bytes, ...]:
-        """The keys, fetched again unless that was done a moment ago."""
-        with self._lock:
-            self._ask()
-            return self._current()
+        """The keys, fetched again unless that was done a moment ago or is being done."""
+        if self._asking.acquire(blocking=False):
+            try:
+                self._ask()
+            finally:
+                self._asking.release()
+        return self._current()
 
     def _current(self) -> tuple[bytes, ...]:
         """The keys that there are, unless they are too old: one that was taken back must not sign for ever."""
-        fetched_at = self._fetched_at
-        return self._keys if fetched_at is not None and self._clock() - fetched_at <= KEEP_MS else ()
+        kept = self._kept
+        return kept[1] if kept is not None and self._clock() - kept[0] <= KEEP_MS else ()
 
     def _ask(self) -> None:
         now = self._clock()
@@ -59,12 +69,12 @@ class KeySet:
             return
         self._asked_at = now
         try:
-            answer = self._outbound.exchange("GET", self._url, {"Accept": "application/json"})
+            answer = self._outbound.exchange("GET", self._url, {"Accept": "application/json"}, bounds=BOUNDS)
         except (NotSent, Lost):
             return
         found = read_keys(answer.body) if answer.status == 200 else ()
         if found:
-            self._keys, self._fetched_at = found, now
+            self._kept = (now, found)
 
 
 def read_keys(body: bytes) -> tuple[bytes, ...]:

@@ -1,4 +1,4 @@
-"""Linear time: hard inputs, large enough to make a quadratic step last for minutes, and counted where work is counted."""
+"""Linear time: hard inputs, large enough to make a quadratic step last for minutes."""
 
 from __future__ import annotations
 
