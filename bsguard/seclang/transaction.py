@@ -11,7 +11,7 @@ import secrets
 import time
 from typing import TYPE_CHECKING, Final
 
-from bsguard.seclang.bodies import PROCESSORS, Limits, ParsedBody, parse_urlencoded
+from bsguard.seclang.bodies import PROCESSORS, Limits, ParsedBody, parse_urlencoded, parts_of_plain
 from bsguard.seclang.macros import Reference
 from bsguard.seclang.operators import integer
 from bsguard.seclang.variables import SCALARS, WRITABLE
@@ -239,7 +239,7 @@ class Transaction:
             self.set("REQUEST_BODY", [(b"", body)])
         parse = PROCESSORS.get(processor.decode("ascii", "replace"))
         if parse is None and raw and body:
-            self.scalar("REQUEST_BODY_PLAIN", body)
+            self.set("REQUEST_BODY_PLAIN", [(b"", body), *((b"", part) for part in parts_of_plain(body, self.limits))])
         if parse is not None and body:
             self._take(parse(body, self.first("REQUEST_HEADERS", b"content-type"), self.limits))
 

@@ -78,6 +78,15 @@ def test_a_body_whose_type_nothing_reads_is_looked_at_as_text() -> None:
     assert status.startswith("403")
 
 
+@pytest.mark.parametrize(
+    "body", [json.dumps({"a": {"q": "1 or 1=1"}}), "a=1&q=1+or+1%3D1", '{"__proto__": 1, "q": "<svg/onload=x>"}']
+)
+@pytest.mark.parametrize("media", [{"Content-Type": "text/plain"}, {"Content-Type": "application/octet-stream"}, {}])
+def test_json_and_forms_under_another_name_are_taken_apart(body: str, media: dict[str, str]) -> None:
+    assert judged(None, "POST", "/", headers=media, body=body.encode())[0] == "403"
+    assert judged(None, "POST", "/", headers=media, body=b'{"q": "1 or 2 things"}')[0] == "200"
+
+
 def test_monitoring_reports_and_lets_pass() -> None:
     status, events = judged(None, "GET", f"/?q={SQL}", mode="monitor")
     assert status.startswith("200")
