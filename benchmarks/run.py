@@ -16,6 +16,7 @@ BENCHMARKS = {
     "limiter": "benchmarks.limiter",
     "contract": "benchmarks.contract",
     "crs": "benchmarks.crs",
+    "waf": "benchmarks.waf",
     "sample": "benchmarks.sample",
 }
 _PACKAGES = ("bsguard", "werkzeug", "flask", "gunicorn", "lmdb", "redis", "openapi-core", "jsonschema-rs")
