@@ -30,6 +30,7 @@ XSS = b"GET /?q=%3Cscript HTTP/1.1\nHost: localhost\n\n"
 def settings(tmp_path: Path) -> dict[str, Any]:
     return {
         "MODE": "enforce",
+        "LAYERS": ["protocol", "limiter", "managed"],
         "MANAGED_CRS_DIR": str(a_rule_set(tmp_path / "crs")),
         "STATE_DIR": str(tmp_path / "state"),
     }
