@@ -22,8 +22,16 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-# Rises when a table changes; a database of another version is refused rather than half understood.
-VERSION: Final = 2
+# Rises when a table changes; a database of a version that leads nowhere is refused rather than half understood.
+VERSION: Final = 3
+
+# What makes the next version of each.
+UPGRADES: Final = {
+    2: (
+        "ALTER TABLE attempts ADD COLUMN quoted_micro_usd BIGINT NOT NULL DEFAULT 0",
+        "UPDATE attempts SET quoted_micro_usd = spend_micro_usd",
+    ),
+}
 
 metadata = MetaData()
 

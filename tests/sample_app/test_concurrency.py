@@ -167,3 +167,16 @@ def test_a_cancellation_while_the_outputs_are_fetched_wins(story: Story, monkeyp
     assert (story.see()["status"], story.see()["outputs"]) == ("cancelled", [])
     assert story.states() == [("replicate", "late")]
     assert story.balance() == (100, 0)
+
+
+def test_a_cancellation_is_acted_on_even_if_the_process_dies_at_once(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    story.service.port("replicate").submits[:] = [Accepted("job")]
+    story.start()
+    monkeypatch.setattr(story.service.parts.runner, "wake", lambda _generation_id: None)
+    story.cancel()
+    assert story.service.port("replicate").asked("cancel") == 0
+    story.sweep()
+
+    assert story.service.port("replicate").asked("cancel") == 1
