@@ -90,7 +90,9 @@ attempts = Table(
     # The provider's addresses of the outputs, as a JSON list.
     Column("outputs", Text, nullable=False),
     Column("reason", String(32)),
-    # What the operator pays the provider, in millionths of a US dollar: at most, until it is known.
+    # What the operator pays the provider, in millionths of a US dollar: by the price list, and as far as it is known;
+    # until then the one stands for the other.
+    Column("quoted_micro_usd", BigInteger, nullable=False),
     Column("spend_micro_usd", BigInteger, nullable=False),
     Column("spend_known", Boolean, nullable=False),
     # How often the provider was asked in vain, when it is asked next, and when asking ends.

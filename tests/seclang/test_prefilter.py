@@ -352,3 +352,11 @@ def test_nearly_no_rule_of_the_rule_set_is_evaluated_for_every_request() -> None
     of_requests = [rule.id for rule in rules.program.rules if rule.phase in (1, 2) and rule.id in rules.unfiltered]
 
     assert len(of_requests) <= 6
+
+
+def test_what_no_scan_has_looked_at_is_not_taken_for_idle() -> None:
+    rules = parse('SecRule ARGS "@rx abc" "id:1,phase:2"\nSecRule ARGS "!@rx ^[a-z]*$" "id:2,phase:2,t:unwrap"')
+    request = Request(target=b"/?q=%2561bc")  # once decoded, %61bc: the second rule sees letters only
+
+    assert RuleSet(rules).judge(request) == RuleSet(rules, tier="re").judge(request)
+    assert RuleSet(rules).judge(request).rule_ids == ()
