@@ -100,13 +100,13 @@ def _requests() -> dict[str, Request]:
     found = {}
     for name in ("get", "post_1k", "post_16k"):
         frozen = Frozen.load(name)
-        found[name] = _request(frozen.method, frozen.target, frozen.headers, frozen.body)
+        found[name] = frozen_request(frozen.method, frozen.target, frozen.headers, frozen.body)
     headers = Frozen.load("get").headers
     found |= {f"{name} {kind}": found[name] for name in ("get", "post_1k") for kind in ("unseen", "strange")}
-    found["sqli"] = _request("GET", "/v1/models?q=" + quote("1' or '1'='1' union select 1,2 --"), headers, b"")
+    found["sqli"] = frozen_request("GET", "/v1/models?q=" + quote("1' or '1'='1' union select 1,2 --"), headers, b"")
     posted = Frozen.load("post_1k").headers
     for name, body in _hard_bodies().items():
-        found[f"{_HARD} {name}"] = _request("POST", "/v1/estimate", posted, body)
+        found[f"{_HARD} {name}"] = frozen_request("POST", "/v1/estimate", posted, body)
     return found
 
 
@@ -176,7 +176,8 @@ def _lewaf(folder: Path, requests: dict[str, Request]) -> dict[str, float]:
     return times
 
 
-def _request(method: str, target: str, headers: dict[str, str], body: bytes) -> Request:
+def frozen_request(method: str, target: str, headers: dict[str, str], body: bytes) -> Request:
+    """A frozen request as rules see it."""
     length = {"Content-Length": str(len(body))} if body else {}
     pairs = tuple((name.encode(), value.encode()) for name, value in {**headers, **length}.items())
     return Request(method.encode(), target.encode(), pairs, body, b"HTTP/1.1", b"203.0.113.9")
@@ -221,19 +222,30 @@ def _theirs(folder: Path) -> Any:
     return engine, rules
 
 
-def _ask(theirs: Any, request: Request) -> Callable[[], object]:
+def peer(folder: Path) -> Callable[[Request], Callable[[], bool]] | None:
+    """libmodsecurity with CRS: what asks it about a request, and says whether it refuses; None if one is missing."""
+    if not (_DATA / "crs").is_dir():
+        return None
+    theirs = _theirs(folder)
+    return None if theirs is None else lambda request: _ask(theirs, request)
+
+
+def _ask(theirs: Any, request: Request) -> Callable[[], bool]:
     engine, rules = theirs
 
-    def ask() -> None:
+    def ask() -> bool:
         with engine.transaction(rules) as transaction:
             transaction.process_connection("203.0.113.9", 40000, "127.0.0.1", 8000)
-            transaction.process_uri(request.target.decode(), request.method.decode(), "1.1")
+            transaction.process_uri(request.target.decode("latin-1"), request.method.decode("latin-1"), "1.1")
             for name, value in request.headers:
                 transaction.add_request_header(name, value)
             transaction.process_request_headers()
+            refused = transaction.intervention() is not None
             if request.body:
                 transaction.append_request_body(request.body)
             transaction.process_request_body()
+            refused = refused or transaction.intervention() is not None
             transaction.process_logging()
+            return refused
 
     return ask

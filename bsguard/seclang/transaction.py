@@ -12,7 +12,7 @@ import time
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from bsguard.seclang.bodies import PROCESSORS, Limits, ParsedBody, parse_urlencoded
+from bsguard.seclang.bodies import PROCESSORS, Limits, ParsedBody, parse_urlencoded, parts_of_plain
 from bsguard.seclang.macros import Reference
 from bsguard.seclang.operators import integer
 from bsguard.seclang.variables import SCALARS, WRITABLE
@@ -243,7 +243,7 @@ class Transaction:
             self.set("REQUEST_BODY", [(b"", body)])
         parse = PROCESSORS.get(processor.decode("ascii", "replace"))
         if parse is None and raw and body:
-            self.scalar("REQUEST_BODY_PLAIN", body)
+            self.set("REQUEST_BODY_PLAIN", [(b"", body), *((b"", part) for part in parts_of_plain(body, self.limits))])
         if parse is not None and body:
             self._take(parse(body, self.first("REQUEST_HEADERS", b"content-type"), self.limits))
 

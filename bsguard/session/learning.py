@@ -115,7 +115,7 @@ def _take_pace(profile: Profile, seen: Seen) -> None:
     if profile.last and 0 <= gap < PAUSE_SECONDS:
         profile.gap_mean += (gap - profile.gap_mean) / 16
         profile.gap_square += (gap * gap - profile.gap_square) / 16
-    if seen.time >= profile.last:
+    if not 0 < profile.last - seen.time < PAUSE_SECONDS:  # by more, and the clock was set back
         profile.last, profile.last_operation = seen.time, seen.operation
 
 
