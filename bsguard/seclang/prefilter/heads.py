@@ -25,6 +25,7 @@ _NAMES_REMEMBERED: Final = 512
 _SCALARS_REMEMBERED: Final = 2048
 #: Names that few requests share tell nothing for the next one; headers are seldom so many.
 _NAMES_MAX: Final = 64
+_NAMES_BYTES_MAX: Final = 4096
 
 #: A link, and the bit that says that it may match.
 Bit = tuple["Runnable", int]
@@ -62,7 +63,7 @@ class Heads:
         found = self._of_all_names(tuple([name for name, _ in headers])) if self._of_names is not None else 0
         remembered = self._headers
         for name, value in headers:
-            key = (name, digest(value))
+            key = (digest(name), digest(value))
             bits = remembered.get(key)
             if bits is None:
                 bits = self._of_header(name, value)
@@ -84,7 +85,7 @@ class Heads:
         evaluate = self._of_names
         if evaluate is None:
             return 0
-        if len(names) > _NAMES_MAX:
+        if len(names) > _NAMES_MAX or sum(map(len, names)) > _NAMES_BYTES_MAX:
             return evaluate(names)
         bits = self._names.get(names)
         if bits is None:
