@@ -58,7 +58,7 @@ def run() -> list[dict[str, Any]]:
         local = LocalStore(Path(folder))
         sqlite = SQLiteStore(Path(folder) / "counters.sqlite")
         environment = _raw(Path(folder) / "raw.lmdb")
-        address = held.enter_context(_server(Path(folder)))
+        address = held.enter_context(redis_server(Path(folder)))
         redis = RedisStore(store_url(address), connect_ms=5000, answer_ms=5000) if address else None
         by_hand = _raw(Path(folder) / "hand.lmdb")
         _fill(environment, by_hand)
@@ -94,7 +94,7 @@ def _raw(path: Path) -> lmdb.Environment:
 
 
 @contextmanager
-def _server(folder: Path) -> Iterator[str]:
+def redis_server(folder: Path) -> Iterator[str]:
     """The address of a server of our own; empty where none is installed."""
     found = shutil.which("redis-server") or shutil.which("valkey-server")
     if found is None:

@@ -16,10 +16,12 @@ BENCHMARKS = {
     "limiter": "benchmarks.limiter",
     "contract": "benchmarks.contract",
     "crs": "benchmarks.crs",
+    "waf": "benchmarks.waf",
+    "session-cost": "benchmarks.session_cost",
     "sample": "benchmarks.sample",
 }
 _PACKAGES = ("bsguard", "werkzeug", "flask", "gunicorn", "lmdb", "redis", "openapi-core", "jsonschema-rs")
-_OUTPUT = Path(__file__).resolve().parent.parent / ".run" / "bench.json"
+OUTPUT = Path(__file__).resolve().parent.parent / ".run" / "bench.json"
 
 
 def main() -> int:
@@ -30,25 +32,31 @@ def main() -> int:
     unknown = [name for name in names if name not in BENCHMARKS]
     if unknown:
         parser.error(f"there is no benchmark {', '.join(unknown)}; there are: {', '.join(BENCHMARKS)}")
-    machine = {
+    about = machine()
+    print(", ".join(f"{key}: {value}" for key, value in about.items()))
+    results: dict[str, list[dict[str, Any]]] = {}
+    for name in names:
+        print(f"\n{name}")
+        results[name] = import_module(BENCHMARKS[name]).run()
+        print_table(results[name])
+    OUTPUT.parent.mkdir(exist_ok=True)
+    OUTPUT.write_text(json.dumps({"machine": about, "results": results}, indent=2) + "\n", encoding="utf-8")
+    print(f"\nwritten to {OUTPUT.relative_to(OUTPUT.parent.parent)}")
+    return 0
+
+
+def machine() -> dict[str, Any]:
+    """What the figures were taken on and with."""
+    return {
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors",
         "load": round(os.getloadavg()[0], 2),
         "versions": {name: metadata.version(name) for name in _PACKAGES},
     }
-    print(", ".join(f"{key}: {value}" for key, value in machine.items()))
-    results: dict[str, list[dict[str, Any]]] = {}
-    for name in names:
-        print(f"\n{name}")
-        results[name] = import_module(BENCHMARKS[name]).run()
-        _print_table(results[name])
-    _OUTPUT.parent.mkdir(exist_ok=True)
-    _OUTPUT.write_text(json.dumps({"machine": machine, "results": results}, indent=2) + "\n", encoding="utf-8")
-    print(f"\nwritten to {_OUTPUT.relative_to(_OUTPUT.parent.parent)}")
-    return 0
 
 
-def _print_table(rows: list[dict[str, Any]]) -> None:
+def print_table(rows: list[dict[str, Any]]) -> None:
+    """Print *rows*, which all have the same columns."""
     columns = list(rows[0])
     cells = [columns, *[["" if row[column] is None else str(row[column]) for column in columns] for row in rows]]
     widths = [max(len(line[index]) for line in cells) for index in range(len(columns))]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from bsguard.limiter import Limiter as Limiter
     from bsguard.managed import Managed as Managed
     from bsguard.protocol import Protocol as Protocol
+    from bsguard.session import Session as Session
     from bsguard.standard import guard as guard
     from bsguard.tenant import Tenant as Tenant
     from bsguard.waf import Waf as Waf
@@ -31,6 +32,7 @@ _HOMES = {
     "Managed": "bsguard.managed",
     "Contract": "bsguard.contract",
     "Protocol": "bsguard.protocol",
+    "Session": "bsguard.session",
     "Tenant": "bsguard.tenant",
     "Waf": "bsguard.waf",
     "guard": "bsguard.standard",

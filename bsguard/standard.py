@@ -46,6 +46,7 @@ LAYERS: Final[dict[str, str]] = {
     "limiter": "bsguard.limiter:Limiter",
     "managed": "bsguard.managed:Managed",
     "contract": "bsguard.contract:Contract",
+    "session": "bsguard.session:Session",
     "tenant": "bsguard.tenant:Tenant",
 }
 

@@ -23,6 +23,7 @@ from bsguard.core.settings import Settings
 from bsguard.managed.rules import RULES as MANAGED_RULES
 from bsguard.observe.config import EventsConfig
 from bsguard.protocol.rules import RULES as PROTOCOL_RULES
+from bsguard.session.rules import RULES as SESSION_RULES
 from bsguard.standard import LAYERS, layer_class
 from bsguard.tenant.layer import RULES as TENANT_RULES
 from bsguard.waf.catalogue import entries, program
@@ -38,6 +39,7 @@ _LAYER_RULES = {
     "waf": Waf.rules,
     "managed": MANAGED_RULES,
     "contract": CONTRACT_RULES,
+    "session": SESSION_RULES,
     "tenant": TENANT_RULES,
 }
 _NOTICE = "<!-- Written by docs/generate.py from the code; change it there. -->\n"

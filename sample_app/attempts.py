@@ -62,6 +62,7 @@ class Attempt:
     provider_id: str | None
     outputs: tuple[str, ...]
     reason: str | None
+    quoted_micro_usd: int
     spend_micro_usd: int
     spend_known: bool
     polls: int

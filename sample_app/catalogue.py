@@ -93,7 +93,7 @@ def sell(name: str, kind: MediaKind, title: str, offers: Sequence[Offer], price:
     """Make a model out of its providers' offers.
 
     Raises:
-        ValueError: if the active offers have nothing in common, or a common resolution has no price.
+        ValueError: if the active offers have nothing in common, or a common resolution has no price, or none to pay.
     """
     active = [offer for offer in offers if offer.active]
     if not active:
@@ -104,6 +104,10 @@ def sell(name: str, kind: MediaKind, title: str, offers: Sequence[Offer], price:
         raise ValueError(f"{name}: the active providers have no common {', '.join(missing)}")
     if unpriced := [one for one in options.resolutions if one not in price.per_output or one not in price.per_second]:
         raise ValueError(f"{name}: no price for {', '.join(unpriced)}")
+    shortest = min(options.durations, default=0)
+    if free := [one for one in options.resolutions if price.per_output[one] + shortest * price.per_second[one] < 1]:
+        # A hold of nothing is no hold.
+        raise ValueError(f"{name}: {', '.join(free)} would cost nothing")
     return Model(name, kind, title, tuple(offer.provider for offer in active), options, price)
 
 

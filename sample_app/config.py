@@ -97,6 +97,37 @@ LIMITS: Final[tuple[Mapping[str, object], ...]] = (
     {"name": "videos-at-once", "path": "/v1/generate/video/{model}", "key": "identity", "concurrency": 4},
 )
 
+# What an honest client calls first, as its traffic proposes (`flask bsguard sessions sequences propose`). Reported
+# only: a customer may have kept a price or an id for longer.
+_GENERATES: Final = ("POST /v1/generate/image/{model}", "POST /v1/generate/video/{model}")
+_KNOWS: Final = ("GET /v1/generations", "GET /v1/generations/{generation_id}")
+SEQUENCES: Final[tuple[Mapping[str, object], ...]] = (
+    *(
+        {
+            "name": name,
+            "operation": operation,
+            "after": ["POST /v1/estimate", "GET /v1/models"],
+            "within_seconds": 3600,
+            "action": "log",
+        }
+        for name, operation in zip(("image-after-price", "video-after-price"), _GENERATES, strict=True)
+    ),
+    {
+        "name": "get-after-generate",
+        "operation": "GET /v1/generations/{generation_id}",
+        "after": [*_GENERATES, "GET /v1/generations"],
+        "within_seconds": 86_400,
+        "action": "log",
+    },
+    {
+        "name": "cancel-after-generate",
+        "operation": "POST /v1/generations/{generation_id}/cancel",
+        "after": [*_GENERATES, *_KNOWS],
+        "within_seconds": 86_400,
+        "action": "log",
+    },
+)
+
 # 16 MiB, the guard's own default for whole bodies: an uploaded file is the largest thing that anybody sends.
 BODY_BYTES_MAX: Final = 16 * 1024 * 1024
 
@@ -204,6 +235,7 @@ def _guard_defaults() -> dict[str, object]:
         # A guessed cron secret is a guessed credential.
         "BSGUARD_LIMITER_CREDENTIAL_HEADERS": ["Authorization", "X-Cron-Secret"],
         "BSGUARD_LIMITER_RULES": list(LIMITS),
+        "BSGUARD_SESSION_SEQUENCES": list(SEQUENCES),
         "BSGUARD_EXCEPTIONS": [
             {
                 "rule": "limiter.global",

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event, insert, inspect, select, text
+from sqlalchemy import Connection, Engine, Table, create_engine, event, insert, inspect, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
@@ -19,7 +19,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable, DropTable
 
 from bsguard.billing import Ledger, create_schema
 from sample_app.clock import SECOND_MS, Clock, system_clock
-from sample_app.tables import VERSION, api_keys, generations, metadata, version
+from sample_app.tables import UPGRADES, VERSION, api_keys, generations, metadata, version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -179,12 +179,7 @@ def _make_tables(connection: Connection) -> None:
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _SCHEMA_LOCK})
     names = inspect(connection).get_table_names()
     if version.name in names:
-        found = connection.execute(select(version.c.version)).scalars().all()
-        if found != [VERSION]:
-            raise WrongVersion(
-                f"The control plane's tables are of version {found} and this is version {VERSION}: "
-                "name another database in CONTROL_PLANE_DATABASE_URL, or remove these tables."
-            )
+        _upgrade(connection, connection.execute(select(version.c.version)).scalar_one())
         return
     if "generations" in names:
         # The first release had API keys, which stay as they are, and sample rows in place of generations.
@@ -196,6 +191,20 @@ def _make_tables(connection: Connection) -> None:
         for index in sorted(table.indexes, key=lambda one: str(one.name)):
             connection.execute(CreateIndex(index))
     connection.execute(insert(version).values(version=VERSION))
+
+
+def _upgrade(connection: Connection, found: int) -> None:
+    if found == VERSION:
+        return
+    if found not in UPGRADES:
+        raise WrongVersion(
+            f"The control plane's tables are of version {found} and this is version {VERSION}: "
+            "name another database in CONTROL_PLANE_DATABASE_URL, or remove these tables."
+        )
+    for number in range(found, VERSION):
+        for statement in UPGRADES[number]:
+            connection.exec_driver_sql(statement)
+    connection.execute(update(version).values(version=VERSION))
 
 
 def _prepare(connection: Any, _record: object) -> None:

@@ -29,7 +29,7 @@ DEFAULTS: Final[Mapping[str, object]] = {
     "CONTROL_PLANE_FAL_TOKEN": "",
     "CONTROL_PLANE_FAL_KEYS_URL": "https://rest.fal.ai/.well-known/jwks.json",
     "CONTROL_PLANE_FAL_OUTPUT_HOSTS": "fal.media,*.fal.media",
-    # The same for OpenRouter, which serves outputs itself.
+    # The same for OpenRouter, which serves outputs itself; its secrets are any text.
     "CONTROL_PLANE_OPENROUTER_URL": "https://openrouter.ai",
     "CONTROL_PLANE_OPENROUTER_TOKEN": "",
     "CONTROL_PLANE_OPENROUTER_WEBHOOK_SECRETS": "",
@@ -49,6 +49,8 @@ DEFAULTS: Final[Mapping[str, object]] = {
 }
 
 _TOKEN: Final = re.compile(r"[!-~]{1,512}", re.ASCII)
+# Shorter ones could be tried.
+_TEXT_SECRET: Final = re.compile(r"[!-~]{16,255}", re.ASCII)
 _HOST: Final = re.compile(r"(\*\.)?[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?|[0-9a-f:.]{2,45}", re.ASCII)
 _S3: Final = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9!_.*'()/-]{1,512})?", re.ASCII)
 _SWITCH: Final = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False, "": False}
@@ -109,7 +111,11 @@ def _provider(provider: Provider, reader: _Reader, *, private: bool) -> Provider
         url=reader.url(f"{name}_URL", private=private),
         token=token,
         output_hosts=reader.hosts(f"{name}_OUTPUT_HOSTS"),
-        webhook_secrets=reader.webhook_secrets(f"{name}_WEBHOOK_SECRETS"),
+        webhook_secrets=(
+            reader.texts(f"{name}_WEBHOOK_SECRETS")
+            if provider is Provider.OPENROUTER
+            else reader.webhook_secrets(f"{name}_WEBHOOK_SECRETS")
+        ),
         keys_url=reader.url(f"{name}_KEYS_URL", private=private) if f"{name}_KEYS_URL" in DEFAULTS else "",
     )
     if not settings.keys_url and not settings.webhook_secrets:
@@ -166,6 +172,13 @@ class _Reader:
         if not usable or parts.scheme not in (("https", "http") if private else ("https",)):
             self.problems.append(f"{name} must be an https:// address without user name, query and fragment.")
         return text
+
+    def texts(self, name: str) -> tuple[bytes, ...]:
+        """Secrets that are keys as they are written."""
+        found = self.listed(name)
+        if not all(_TEXT_SECRET.fullmatch(text) for text in found):
+            self.problems.append(f"{name} must be 16 to 255 printable ASCII characters, separated by commas.")
+        return tuple(text.encode() for text in found if text.isascii())
 
     def webhook_secrets(self, name: str) -> tuple[bytes, ...]:
         secrets = []

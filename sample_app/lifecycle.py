@@ -157,6 +157,7 @@ class Lifecycle:
             provider_id=None,
             outputs=(),
             reason=None,
+            quoted_micro_usd=quoted.micro_usd,
             spend_micro_usd=quoted.micro_usd,
             spend_known=False,
             polls=0,
@@ -352,7 +353,7 @@ def apply(connection: Connection, attempt: Attempt, answer: Submitted | Found, n
                 outputs=tuple(output.url for output in outputs),
                 reason=None,
                 poll_at=now,
-                **_spend(spend),
+                **_spend(attempt, spend),
             )
         case Failed(provider_id, reason, spend):
             return attempts.move(
@@ -362,7 +363,7 @@ def apply(connection: Connection, attempt: Attempt, answer: Submitted | Found, n
                 now,
                 provider_id=provider_id,
                 reason=reason,
-                **_spend(spend),
+                **_spend(attempt, spend),
             )
         case Refused(reason):
             return _never_taken(connection, attempt, reason, now)
@@ -374,9 +375,11 @@ def apply(connection: Connection, attempt: Attempt, answer: Submitted | Found, n
             return attempts.move(connection, attempt, AttemptState.UNKNOWN, now, come_from=silent, reason=reason)
 
 
-def _spend(spend: Spend | None) -> dict[str, Any]:
-    """What the provider says that it charges; where it does not say, the quote stands."""
-    return {} if spend is None else {"spend_micro_usd": spend.micro_usd, "spend_known": True}
+def _spend(attempt: Attempt, spend: Spend | None) -> dict[str, Any]:
+    """What the provider says that it charges; where it does not say, the quote, whatever was believed before."""
+    if spend is None:
+        return {"spend_micro_usd": attempt.quoted_micro_usd, "spend_known": False}
+    return {"spend_micro_usd": spend.micro_usd, "spend_known": True}
 
 
 def _never_taken(connection: Connection, attempt: Attempt, reason: str, now: int) -> bool:

@@ -22,8 +22,16 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-# Rises when a table changes; a database of another version is refused rather than half understood.
-VERSION: Final = 2
+# Rises when a table changes; a database of a version that leads nowhere is refused rather than half understood.
+VERSION: Final = 3
+
+# What makes the next version of each.
+UPGRADES: Final = {
+    2: (
+        "ALTER TABLE attempts ADD COLUMN quoted_micro_usd BIGINT NOT NULL DEFAULT 0",
+        "UPDATE attempts SET quoted_micro_usd = spend_micro_usd",
+    ),
+}
 
 metadata = MetaData()
 
@@ -90,7 +98,9 @@ attempts = Table(
     # The provider's addresses of the outputs, as a JSON list.
     Column("outputs", Text, nullable=False),
     Column("reason", String(32)),
-    # What the operator pays the provider, in millionths of a US dollar: at most, until it is known.
+    # What the operator pays the provider, in millionths of a US dollar: by the price list, and as far as it is known;
+    # until then the one stands for the other.
+    Column("quoted_micro_usd", BigInteger, nullable=False),
     Column("spend_micro_usd", BigInteger, nullable=False),
     Column("spend_known", Boolean, nullable=False),
     # How often the provider was asked in vain, when it is asked next, and when asking ends.

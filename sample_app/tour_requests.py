@@ -62,7 +62,13 @@ def requests(secret: str, playground: str) -> list[Request]:
     key = f"Authorization: Bearer {secret}"
     parts = (_served, _identity, _line_and_headers, _bodies, _paths, _contract)
     refused = [request for part in parts for request in part(key)]
-    return [*refused, *_limits(key, f"Authorization: Bearer {playground}")]
+    return [*refused, *_limits(key, f"Authorization: Bearer {playground}"), _out_of_order()]
+
+
+def _out_of_order() -> Request:
+    """Somebody with a credential that has never made a generation, nor asked for one, cancels one."""
+    line = f"POST /v1/generations/gen_{'0' * 32}/cancel"
+    return Request("cancel before anything was made", wire(line, _HOST, "Authorization: Bearer none"), 401, "BSE2002")
 
 
 def _served(key: str) -> list[Request]:

@@ -18,6 +18,7 @@ from bsguard.cli.crs import crs
 from bsguard.cli.events import events
 from bsguard.cli.exceptions import exceptions
 from bsguard.cli.explain import explain
+from bsguard.cli.sessions import sessions
 from bsguard.cli.source import ConfigFile
 from bsguard.cli.waf import waf
 
@@ -29,6 +30,7 @@ _COMMANDS: dict[str, click.Command] = {
     "bans": bans,
     "waf": waf,
     "contract": contract,
+    "sessions": sessions,
     "crs": crs,
     "billing": billing,
 }

@@ -58,9 +58,11 @@ class Contract(Layer[ContractConfig]):
     def inspect_head(self, request: Request) -> Verdict:
         """The operation, its parameters and credentials, and whether a body is expected."""
         place = request.memo[self] = self.assembly.place(request)
+        operation = place.operation
+        if operation is not None and place.mount is not None:
+            request.shared.route = place.mount.prefix + operation.template
         if place.action == "none":
             return ALLOW
-        operation = place.operation
         if operation is None or place.mount is None:
             return self._beside(place, request)
         violations, undeclared = self.assembly.judge(place.mount).head(operation, request, place.taken)

@@ -34,6 +34,7 @@ GROUPS: Final = {
     "13": "limiter",
     "14": "managed",
     "15": "contract",
+    "16": "session",
     "19": "guard",
 }
 
@@ -295,6 +296,36 @@ CONTRACT_BROKEN: Final = Code(
     "invalid_body",
     "The body does not fit the contract",
     "The body breaks the schema of its media type.",
+)
+
+# 16: session
+SESSION_THROTTLED: Final = Code(
+    "BSE1601",
+    429,
+    "unusual_use",
+    "Unusual use of this credential; slow down",
+    "The session's conduct was found unusual and `BSGUARD_SESSION_ACTIONS` slows it down; see `Retry-After`.",
+)
+SESSION_DENIED: Final = Code(
+    "BSE1602",
+    403,
+    "session_denied",
+    "This credential is blocked for a while",
+    "The session's conduct was found unusual and `BSGUARD_SESSION_ACTIONS` denies it.",
+)
+OUT_OF_ORDER: Final = Code(
+    "BSE1603",
+    403,
+    "out_of_order",
+    "This call must follow another",
+    "A sequence rule wants another operation to have succeeded before.",
+)
+TOO_SOON: Final = Code(
+    "BSE1604",
+    429,
+    "too_soon",
+    "This call comes too soon after the last",
+    "A sequence rule wants more time between two calls; see `Retry-After`.",
 )
 
 # 19: the guard itself

@@ -277,6 +277,27 @@ class ProxyUndeclared(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SessionScored(RequestEvent):
+    """The conduct of a session is unusual, for its own past and for everybody's; see `BSGUARD_SESSION_SCORE_MIN`.
+
+    Said of each session and day (UTC) when the score first reaches the setting, and again when it has grown.
+    """
+
+    name: ClassVar[str] = "session.scored"
+    level: ClassVar[int] = logging.WARNING
+    #: The session's id: a keyed hash, 16 hexadecimal digits, that `flask bsguard sessions show` takes.
+    session: str
+    #: How unusual, over all signals; 100 and more is an anomaly.
+    score: float
+    #: The score of each signal that says anything, largest first, such as ``leak 180``.
+    signals: tuple[str, ...]
+    #: What was seen on this day, with what is usual, such as ``new networks 3 (usual 0.1)``.
+    facts: tuple[str, ...]
+    #: What follows: ``logged``, ``throttled``, ``denied``, ``revoked``, or ``would_throttle`` … in monitor mode.
+    action: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BanSet(Event):
     """A client was banned, or would have been if the rule enforced."""
 
@@ -346,6 +367,7 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     EndpointUnknown,
     EndpointObserved,
     ResponseViolated,
+    SessionScored,
     ResponseMatched,
     ServerRecognised,
     ProxyUndeclared,

@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 
 from bsguard.core.errors import StateUnusable
 
-Kind = Literal["exception", "ban", "rule_action"]
+Kind = Literal["exception", "ban", "rule_action", "sequence"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

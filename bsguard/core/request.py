@@ -55,6 +55,7 @@ class Shared:
         "prefix",
         "refused_by",
         "respond",
+        "route",
         "started_ns",
     )
 
@@ -72,6 +73,8 @@ class Shared:
         self.refused_by = ""
         #: Headers that verdicts want in the answer.
         self.respond: tuple[tuple[str, str], ...] = ()
+        #: Template of the path, such as ``/v1/files/{id}``, by whoever knows it; empty while nobody has said.
+        self.route = ""
         #: Microseconds that judging took, once it is done.
         self.cost_us = 0
         self.started_ns = time.perf_counter_ns()

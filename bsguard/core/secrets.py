@@ -32,4 +32,4 @@ def identity_key(keys: tuple[str, ...]) -> bytes | None:
 
 def keyed_hash(key: bytes, text: str) -> str:
     """A short keyed hash of *text*, 16 hexadecimal digits: tells identities apart without storing them."""
-    return hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=_IDENTITY_BYTES, key=key).hexdigest()
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=_IDENTITY_BYTES, key=key).hexdigest()

@@ -6,10 +6,7 @@ is given back unless the application refuses it. So guesses made in parallel can
 request never ended drains away like any other. What the application refuses is a failure, and enough failures ban the
 client.
 
-A credential counts as accepted when the application named its account (:func:`bsguard.identify`), or answered it with
-success on a path that is known to refuse. An answer of success alone proves nothing: public paths give it to anybody,
-and a path may refuse some requests and serve others to everybody. So once the application has named an account, only
-that counts.
+When a credential counts as accepted is said in :mod:`bsguard.core.acceptance`.
 """
 
 from __future__ import annotations
@@ -19,6 +16,7 @@ import time
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bsguard.core import codes
+from bsguard.core.acceptance import Acceptance
 from bsguard.core.verdict import Finding
 from bsguard.limiter.rates import times_as_much
 from bsguard.limiter.step import SECOND_US, Limit, named
@@ -26,8 +24,6 @@ from bsguard.limiter.subjects import target_of
 from bsguard.stores.port import Change, Counter
 
 if TYPE_CHECKING:
-    from bsguard.core.driver import ResponseHead
-    from bsguard.core.request import Request
     from bsguard.limiter.config import LimiterConfig
     from bsguard.limiter.step import Step, Who
     from bsguard.stores.port import Keys, Store, Taken
@@ -42,7 +38,7 @@ SITE_TIMES: Final = 8
 _KNOWN_US: Final = KNOWN_DAYS * 86_400 * SECOND_US
 #: How often a process says again that a credential is known.
 _AGAIN_SECONDS: Final = 3600.0
-#: Paths and credentials that a process remembers; then it begins anew.
+#: Credentials that a process remembers; then it begins anew.
 _REMEMBERED_MAX: Final = 4096
 
 
@@ -82,15 +78,14 @@ class Credentials:
 
     def __init__(self, config: LimiterConfig, keys: Keys) -> None:
         self._keys = keys
-        self._refused_statuses = frozenset(config.refused_statuses)
+        self._acceptance = Acceptance(config.refused_statuses)
+        #: Whether the application refused the credential of a request, and whether it took it for good.
+        self.refused = self._acceptance.refused
+        self.accepted = self._acceptance.accepted
         rate = config.credentials_rate.rate
         self._client = Limit("credentials", rate, UNKNOWN)
         self._site = Limit("credentials", times_as_much(rate, SITE_TIMES), UNKNOWN)
         self._target = Limit("target", config.target_rate.rate, GUESSED)
-        #: Hashes of methods and paths on which this process has seen the application refuse.
-        self._refusing: set[int] = set()
-        #: Whether the application names accounts; then success alone is no proof.
-        self._names_accounts = False
         #: When this process last said that a credential is known.
         self._said: dict[bytes, float] = {}
 
@@ -125,26 +120,6 @@ class Credentials:
             advance.append(target_at)
         failures = keys.counter(named("failures", hard=hard), who.client)
         return Presented(known_key, anywhere_key, tried_key, known, tuple(advance), target_at, failures, hard)
-
-    def refused(self, request: Request, response: ResponseHead) -> bool:
-        """Whether the application itself refused the request for want of a good credential."""
-        if response.refused_by or response.status not in self._refused_statuses:
-            return False
-        if len(self._refusing) >= _REMEMBERED_MAX:
-            self._refusing.clear()
-        self._refusing.add(hash((request.method, request.path)))
-        return True
-
-    def accepted(self, request: Request, response: ResponseHead) -> bool:
-        """Whether the answer shows that the application took the credential for good."""
-        if response.refused_by:
-            return False
-        if request.shared.account:
-            self._names_accounts = True
-            return True
-        if self._names_accounts:
-            return False
-        return 0 < response.status < 400 and hash((request.method, request.path)) in self._refusing
 
     def fail(self, store: Store, now_us: int, presented: Presented, step: Step, taken: Taken) -> bool:
         """Count a failure; whether it is the one that bans."""

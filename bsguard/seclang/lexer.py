@@ -8,9 +8,10 @@ second layer of escapes.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from bsguard.seclang.errors import Mistake, Position
 
@@ -112,23 +113,35 @@ def _words(text: str) -> Iterator[Word]:
         yield word
 
 
+#: Characters of a quoted word that stand for themselves.
+_RUN: Final = re.compile(r"[^\"'\\]+")
+
+
 def _quoted(text: str, opening: int) -> tuple[Word, int]:
     quote = text[opening]
     characters: list[str] = []
     dropped: list[int] = []
-    at = opening + 1
+    at, length = opening + 1, 0
     while at < len(text):
+        run = _RUN.match(text, at)
+        if run:
+            characters.append(run[0])
+            length += len(run[0])
+            at = run.end()
+            continue
         character = text[at]
         if character == quote:
             if at + 1 < len(text) and text[at + 1] not in _BLANKS:
                 raise Mistake(f"a blank must follow the closing {quote}; write \\{quote} for one inside", at)
             return Word("".join(characters), opening + 1, tuple(dropped)), at + 1
         if character == "\\" and text[at + 1 : at + 2] == quote:
-            dropped.append(len(characters))
+            dropped.append(length)
             characters.append(quote)
+            length += 1
             at += 2
             continue
         pair = 2 if text.startswith("\\\\", at) else 1  # so that an escaped backslash may stand before the end
-        characters += text[at : at + pair]
+        characters.append(text[at : at + pair])
+        length += len(characters[-1])
         at += pair
     raise Mistake(f"the quote {quote} opened here is never closed", opening)

@@ -283,8 +283,13 @@ def phrases_pattern(phrases: Sequence[bytes]) -> Pattern | None:
 
     The alternatives share their beginnings, so that even a backtracking engine looks at few of them.
     """
+    return _phrases_pattern(frozenset(phrase.lower() for phrase in phrases))
+
+
+@lru_cache(maxsize=256)
+def _phrases_pattern(phrases: frozenset[bytes]) -> Pattern | None:
     tree: dict[int, Any] = {}
-    for phrase in sorted({phrase.lower() for phrase in phrases}, key=len):
+    for phrase in sorted(phrases, key=lambda phrase: (len(phrase), phrase)):
         node = tree
         for byte in phrase:
             if None in node:
@@ -305,12 +310,11 @@ def _alternatives(node: dict[int, Any]) -> bytes:
     prefix = b""
     while len(node) == 1 and None not in node:
         ((byte, node),) = node.items()
-        prefix += _literal(byte)
+        prefix += _LITERALS[byte]
     if None in node:
         return prefix
-    branches = [_literal(byte) + _alternatives(below) for byte, below in sorted(node.items())]
+    branches = [_LITERALS[byte] + _alternatives(below) for byte, below in sorted(node.items())]
     return prefix + b"(?:" + b"|".join(branches) + b")"
 
 
-def _literal(byte: int) -> bytes:
-    return re.escape(bytes([byte])) if 0x20 <= byte < 0x7F else b"\\x%02x" % byte
+_LITERALS: Final = [re.escape(bytes([byte])) if 0x20 <= byte < 0x7F else b"\\x%02x" % byte for byte in range(256)]

@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 import secrets
 import time
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from bsguard.seclang.bodies import PROCESSORS, Limits, ParsedBody, parse_urlencoded
+from bsguard.seclang.bodies import PROCESSORS, Limits, ParsedBody, parse_urlencoded, parts_of_plain
 from bsguard.seclang.macros import Reference
 from bsguard.seclang.operators import integer
 from bsguard.seclang.variables import SCALARS, WRITABLE
@@ -39,6 +40,7 @@ _MEDIA: Final = (
     (re.compile(rb"\s*application/(?:[^\s/;,]+\+)?json\s*(?:;|$)", re.IGNORECASE), b"JSON"),
     (re.compile(rb"\s*(?:application/(?:[^\s/;,]+\+)?|text/)xml\s*(?:;|$)", re.IGNORECASE), b"XML"),
 )
+_MEDIA_REMEMBERED: Final = 256
 #: Processors that leave REQUEST_BODY empty: their bodies are read in parts, and raw markup would match rules for text.
 _WITHOUT_RAW_BODY: Final = frozenset({b"MULTIPART", b"XML"})
 
@@ -202,7 +204,6 @@ class Transaction:
             "REQUEST_BASENAME": re.split(rb"[/\\]", decoded)[-1],
             "QUERY_STRING": query,
             "REMOTE_ADDR": request.client,
-            "UNIQUE_ID": request.unique_id or secrets.token_hex(12).encode(),
         }
         values = self.values
         for name, value in scalars.items():
@@ -211,8 +212,13 @@ class Transaction:
         values["REQUEST_HEADERS"] = headers
         values["REQUEST_HEADERS_NAMES"] = [(name, name) for name, _ in headers]
         cookies: list[Entry] = []
-        for _, line in self.with_key("REQUEST_HEADERS", b"cookie"):
-            cookies += _cookies(line)
+        media: bytes | None = None
+        for header, content in headers:
+            lower = header.lower()
+            if lower == b"cookie":
+                cookies += _cookies(content)
+            elif lower == b"content-type" and media is None:
+                media = content
         values["REQUEST_COOKIES"] = cookies
         values["REQUEST_COOKIES_NAMES"] = [(name, name) for name, _ in cookies]
         queried = parse_urlencoded(query, self.limits)
@@ -222,9 +228,7 @@ class Transaction:
         if queried.error:
             self.scalar("URLENCODED_ERROR", b"1")
             self.unread = queried
-        media = self.first("REQUEST_HEADERS", b"content-type")
-        processor = next((name for pattern, name in _MEDIA if pattern.match(media)), b"")
-        self.scalar("REQBODY_PROCESSOR", processor)
+        self.scalar("REQBODY_PROCESSOR", _processor(media) if media else b"")
 
     def read_body(self) -> None:
         """Fill the variables of the request's body, with the processor that stands in REQBODY_PROCESSOR."""
@@ -241,7 +245,7 @@ class Transaction:
             self.set("REQUEST_BODY", [(b"", body)])
         parse = PROCESSORS.get(processor.decode("ascii", "replace"))
         if parse is None and raw and body:
-            self.scalar("REQUEST_BODY_PLAIN", body)
+            self.set("REQUEST_BODY_PLAIN", [(b"", body), *((b"", part) for part in parts_of_plain(body, self.limits))])
         if parse is not None and body:
             self._take(parse(body, self.first("REQUEST_HEADERS", b"content-type"), self.limits))
 
@@ -287,6 +291,11 @@ class Transaction:
     def read_response_body(self, response: Response) -> None:
         """Fill the variable of the response's body."""
         self.set("RESPONSE_BODY", [(b"", response.body)])
+
+
+@lru_cache(maxsize=_MEDIA_REMEMBERED)
+def _processor(media: bytes) -> bytes:
+    return next((name for pattern, name in _MEDIA if pattern.match(media)), b"")
 
 
 def _decoded(data: bytes) -> bytes:
@@ -342,6 +351,11 @@ def _full_request_length(transaction: Transaction) -> list[Entry]:
     return [(b"", b"%d" % len(_full_request(transaction)[0][1]))]
 
 
+def _unique_id(transaction: Transaction) -> list[Entry]:
+    transaction.scalar("UNIQUE_ID", transaction.request.unique_id or secrets.token_hex(12).encode())
+    return transaction.values["UNIQUE_ID"]
+
+
 def _clock(form: str) -> Callable[[Transaction], list[Entry]]:
     return lambda _: [(b"", time.strftime(form).encode())]
 
@@ -359,6 +373,7 @@ _MADE: Final[Mapping[str, Callable[[Transaction], list[Entry]]]] = {
     "MATCHED_VAR_NAME": _matched_name,
     "MATCHED_VARS": _matched_vars,
     "MATCHED_VARS_NAMES": _matched_names,
+    "UNIQUE_ID": _unique_id,
     "TIME": _clock("%H:%M:%S"),
     "TIME_DAY": _clock("%d"),
     "TIME_EPOCH": _epoch,

@@ -56,7 +56,7 @@ def unwrap(value: bytes) -> bytes:
                     value = pattern.sub(replace, value)
         if not value.isascii():
             value = _OVERLONG.sub(_narrow, value)
-        if len(value) >= BASE64_BYTES_MIN and _SPACE not in value:
+        if _looks_like_base64(value):
             value = _from_base64(value)
         if value == before:
             return before
@@ -69,10 +69,11 @@ def may_be_wrapped(text: bytes) -> bool:
         return True
     if not text.isascii() and _OVERLONG.search(text):
         return True
-    return any(
-        len(line) >= BASE64_BYTES_MIN and _SPACE not in line and _from_base64(line) is not line
-        for line in text.split(b"\n")
-    )
+    return any(_looks_like_base64(line) and _from_base64(line) is not line for line in text.split(b"\n"))
+
+
+def _looks_like_base64(value: bytes) -> bool:
+    return len(value) >= BASE64_BYTES_MIN and (_SPACE not in value or value[:6].lower() == b"basic ")
 
 
 def _from_base64(value: bytes) -> bytes:

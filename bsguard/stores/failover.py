@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from bsguard.core.clock import Clock
     from bsguard.core.events import Emit
-    from bsguard.stores.port import Ban, Change, Counter, Reach, Store, Taken
+    from bsguard.stores.port import Ban, Change, Counter, Exchange, Reach, Record, Store, Taken, Write
 
 T = TypeVar("T")
 _log = logging.getLogger("bsguard")
@@ -84,10 +84,16 @@ class Failover:
         return (self.fallback if self._pause else self.primary).reach
 
     def take(
-        self, now_us: int, counters: Sequence[Counter], marks: Sequence[bytes] = (), bans: Sequence[Ban] = (), /
+        self,
+        now_us: int,
+        counters: Sequence[Counter],
+        marks: Sequence[bytes] = (),
+        bans: Sequence[Ban] = (),
+        exchanges: Sequence[Exchange] = (),
+        /,
     ) -> Taken:
         """See :class:`~bsguard.stores.port.Store`."""
-        return self._call(lambda store: store.take(now_us, counters, marks, bans))
+        return self._call(lambda store: store.take(now_us, counters, marks, bans, exchanges))
 
     def settle(self, now_us: int, changes: Sequence[Change], marks: Sequence[tuple[bytes, int]] = (), /) -> list[int]:
         """See :class:`~bsguard.stores.port.Store`."""
@@ -96,6 +102,18 @@ class Failover:
     def ban(self, now_us: int, key: bytes, until_us: int, /) -> None:
         """See :class:`~bsguard.stores.port.Store`."""
         self._call(lambda store: store.ban(now_us, key, until_us))
+
+    def records(self, keys: Sequence[bytes], /) -> list[Record]:
+        """See :class:`~bsguard.stores.port.Store`."""
+        return self._call(lambda store: store.records(keys))
+
+    def keep(self, now_us: int, writes: Sequence[Write], records_max: int, /) -> list[bool]:
+        """See :class:`~bsguard.stores.port.Store`."""
+        return self._call(lambda store: store.keep(now_us, writes, records_max))
+
+    def newest(self, count: int, /) -> list[tuple[bytes, Record]]:
+        """See :class:`~bsguard.stores.port.Store`."""
+        return self._call(lambda store: store.newest(count))
 
     def reset(self) -> None:
         """Forget everything in both stores; raises when one of them cannot."""

@@ -29,7 +29,8 @@ from bsguard.stores.failover import Failover
 from bsguard.stores.folder import keep_secret, kept_secret, open_folder
 from bsguard.stores.memory import MemoryStore
 from bsguard.stores.opened import OPENED
-from bsguard.stores.port import TABLES, TAG_BYTES, Ban, Change, Counter, Rate
+from bsguard.stores.port import TABLES, TAG_BYTES, Ban, Change, Counter, Exchange, Rate
+from bsguard.stores.records import FILE as RECORDS
 from bsguard.stores.redis import PREFIX, RedisStore, StoreRefused
 
 if TYPE_CHECKING:
@@ -144,8 +145,9 @@ def agreed_secret(store: Store, secret: str, folder: Path | None) -> str:
 def check(store: Store, now_us: int) -> None:
     """Charge a counter that nobody uses, set its mark, and give it back; raises when that does not work."""
     key = secrets.token_bytes(2 + TAG_BYTES)
-    counter, mark, ban = (letter + key for letter, _ in TABLES.values())
-    taken = store.take(now_us, [Counter(counter, _SCRATCH, mark=0, mark_us=1_000_000)], [mark], [Ban(ban)])
+    counter, mark, ban, trail = (letter + key for letter, _ in TABLES.values())
+    charge = Counter(counter, _SCRATCH, mark=0, mark_us=1_000_000)
+    taken = store.take(now_us, [charge], [mark], [Ban(ban)], [Exchange(trail, 1)])
     (left,) = store.settle(taken.now_us, [Change(counter, _SCRATCH, -1)], [(mark, 0)])
     if taken.loads_us != (_SCRATCH.emission_us,) or left != 0:
         raise StateUnusable(f"the store {store.name} does not keep what it is told")
@@ -164,9 +166,9 @@ def _on_this_machine(where: StoreURL, folder: Path | None, lose: Callable[[str, 
         if find_spec("lmdb") is not None:
             from bsguard.stores.local import LocalStore
 
-            return LocalStore(_place(folder))
+            return LocalStore(_place(folder), folder / RECORDS)
         lose("speed: counters are kept in SQLite", "the package lmdb is missing; pip install lmdb")
-    return SQLiteStore(folder / "counters.sqlite")
+    return SQLiteStore(folder / "counters.sqlite", folder / RECORDS)
 
 
 def _place(folder: Path) -> Path:

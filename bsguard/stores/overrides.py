@@ -26,7 +26,7 @@ _log = logging.getLogger("bsguard")
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS overrides (
     id INTEGER PRIMARY KEY AUTOINCREMENT,  -- never given twice, so that an id in a log stays one entry
-    kind TEXT NOT NULL CHECK (kind IN ('exception', 'ban', 'rule_action')),
+    kind TEXT NOT NULL CHECK (kind IN ('exception', 'ban', 'rule_action', 'sequence')),
     value TEXT NOT NULL CHECK (json_valid(value)),
     author TEXT NOT NULL CHECK (author <> ''),
     comment TEXT NOT NULL CHECK (comment <> ''),
@@ -51,7 +51,7 @@ class SQLiteOverrides:
     """The table. Reading never raises: a worker that cannot read keeps what it knew."""
 
     def __init__(self, path: Path, clock: Clock) -> None:
-        self._file = SQLiteFile(path, _SCHEMA)
+        self._file = SQLiteFile(path, _SCHEMA, upgrade=_allow_sequences)
         self._clock = clock
         self._polled = float("-inf")
         #: The connection that was asked last, and its version of the data; versions of two connections say nothing.
@@ -133,6 +133,25 @@ class SQLiteOverrides:
                 self._active = {kind: tuple(e for e in live if e.kind == kind) for kind in {e.kind for e in live}}
                 self._next_expiry = min((e.expires for e in live if e.expires is not None), default=float("inf"))
             self._polled = now + _RETRY_SECONDS if self._unreadable else now
+
+
+def _allow_sequences(connection: sqlite3.Connection) -> None:
+    """Tables of version 0.1 take no sequences. Ids go on where they were: one in a log stays one entry."""
+    (made,) = connection.execute("SELECT sql FROM sqlite_master WHERE name = 'overrides'").fetchone()
+    if "'sequence'" in made:
+        return
+    connection.executescript(
+        f"""
+        BEGIN IMMEDIATE;
+        ALTER TABLE overrides RENAME TO overrides_before;
+        {_SCHEMA}
+        INSERT INTO overrides ({_COLUMNS}) SELECT {_COLUMNS} FROM overrides_before;
+        DELETE FROM sqlite_sequence WHERE name = 'overrides';
+        UPDATE sqlite_sequence SET name = 'overrides' WHERE name = 'overrides_before';
+        DROP TABLE overrides_before;
+        COMMIT;
+        """  # noqa: S608  nothing in it is anybody's input
+    )
 
 
 def _override(row: tuple[int, Kind, str, str, str, float, Any]) -> Override | None:

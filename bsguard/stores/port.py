@@ -1,8 +1,11 @@
-"""The port to shared state: counters, marks and bans, each a deadline under a key, changed in one atomic step.
+"""The port to shared state: counters, marks, bans, trails and records, changed in atomic steps.
 
 A counter is GCRA: its deadline is the moment at which it will be empty again (the theoretical arrival time of ITU-T
 I.371), so one number holds count and time, and a counter that nobody asks about again is gone by itself. A mark and a
-ban are deadlines too: they hold until then. So every store is the same small thing, a bounded table of deadlines.
+ban are deadlines too: they hold until then. So every store is the same small thing, a bounded table of deadlines. A
+trail is one number under a key, which a step exchanges for another; where there is no room, the smallest goes.
+
+A record is some hundred bytes that outlive restarts; who has read one replaces it only if nobody else did meanwhile.
 
 Times are whole microseconds since the epoch. Keys are made by :class:`Keys` and tell nobody anything.
 """
@@ -20,8 +23,11 @@ if TYPE_CHECKING:
 #: A key is the letter of its table, two bytes that choose a bucket, and eight that tell it from others there.
 PLACE_BYTES: Final = 3
 TAG_BYTES: Final = 8
-#: Buckets of each table, a power of two: counters, marks and bans never push out one another.
-TABLES: Final = {"counter": (b"c", 65_536), "mark": (b"m", 16_384), "ban": (b"b", 4_096)}
+#: Buckets of each table, a power of two: counters, marks, bans and trails never push out one another.
+TABLES: Final = {"counter": (b"c", 65_536), "mark": (b"m", 16_384), "ban": (b"b", 4_096), "trail": (b"s", 8_192)}
+
+#: Largest number that a trail holds: what a double holds exactly, and so a script on a server.
+TRAIL_MAX: Final = (1 << 53) - 1
 
 #: How far a store reaches: threads of one process, processes of one machine, or several machines.
 Reach = Literal["process", "machine", "machines"]
@@ -65,6 +71,14 @@ class Ban(NamedTuple):
     unless: tuple[int, ...] = ()
 
 
+class Exchange(NamedTuple):
+    """A number to put in place of the one under a key."""
+
+    key: bytes
+    #: From 1 to :data:`TRAIL_MAX`; one that grows with time is forgotten when it is oldest.
+    number: int
+
+
 class Taken(NamedTuple):
     """What became of one step. Nothing was charged if ``banned_until_us`` or a hard counter of ``over`` says no."""
 
@@ -78,6 +92,26 @@ class Taken(NamedTuple):
     marks: tuple[bool, ...]
     #: The store's time, which may be a server's.
     now_us: int
+    #: For each exchange the number that stood there before; 0 when there was none.
+    before: tuple[int, ...] = ()
+
+
+class Record(NamedTuple):
+    """What is kept under a key: version 0 and nothing when there is none."""
+
+    version: int
+    data: bytes
+
+
+NO_RECORD: Final = Record(0, b"")
+
+
+class Write(NamedTuple):
+    """A record to put in place of the one whose version was read; empty data takes it away."""
+
+    key: bytes
+    version: int
+    data: bytes
 
 
 class Change(NamedTuple):
@@ -105,9 +139,15 @@ class Store(Protocol):
         ...
 
     def take(
-        self, now_us: int, counters: Sequence[Counter], marks: Sequence[bytes] = (), bans: Sequence[Ban] = (), /
+        self,
+        now_us: int,
+        counters: Sequence[Counter],
+        marks: Sequence[bytes] = (),
+        bans: Sequence[Ban] = (),
+        exchanges: Sequence[Exchange] = (),
+        /,
     ) -> Taken:
-        """Check bans, then all counters; charge all that are not over, or none if a hard one is."""
+        """Check bans, then all counters; charge all that are not over and exchange, or nothing if a hard one is."""
         ...
 
     def settle(self, now_us: int, changes: Sequence[Change], marks: Sequence[tuple[bytes, int]] = (), /) -> list[int]:
@@ -116,6 +156,21 @@ class Store(Protocol):
 
     def ban(self, now_us: int, key: bytes, until_us: int, /) -> None:
         """Ban *key* until then, unless a longer ban holds; a moment that has passed lifts the ban."""
+        ...
+
+    def records(self, keys: Sequence[bytes], /) -> list[Record]:
+        """The records under *keys*."""
+        ...
+
+    def keep(self, now_us: int, writes: Sequence[Write], records_max: int, /) -> list[bool]:
+        """Replace records, each only if its version is still the one that was read; whether it was.
+
+        Of more than *records_max*, those go that were not written for longest.
+        """
+        ...
+
+    def newest(self, count: int, /) -> list[tuple[bytes, Record]]:
+        """Keys and records, those written last first."""
         ...
 
     def reset(self) -> None:
@@ -146,6 +201,10 @@ class Keys:
     def ban(self, subject: str) -> bytes:
         """The key of a ban on *subject*."""
         return self._key("ban", "", subject)
+
+    def trail(self, name: str, subject: str) -> bytes:
+        """The key of the trail *name* of *subject*."""
+        return self._key("trail", name, subject)
 
     def _key(self, table: str, name: str, subject: str) -> bytes:
         letter, buckets = TABLES[table]

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from bsguard.core.errors import StateUnusable
 from bsguard.core.events import printable
 from bsguard.core.fork import in_each_child
-from bsguard.stores.port import Taken
+from bsguard.stores.port import Record, Taken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import redis
 
     from bsguard.core.store_url import StoreURL
-    from bsguard.stores.port import Ban, Change, Counter, Reach
+    from bsguard.stores.port import Ban, Change, Counter, Exchange, Reach, Write
 
 PREFIX: Final = "bsguard:v1:"
 
@@ -37,6 +37,9 @@ ANSWER_MS: Final = 100
 #: Connections of one process; as many threads may be in a call at once.
 CONNECTIONS_MAX: Final = 1024
 
+#: The set of all records, by when they were written.
+_INDEX: Final = b"written"
+
 _COUNTER: Final = struct.Struct("<6d")
 _CHANGE: Final = struct.Struct("<3d")
 _RESET_KEYS: Final = 1000
@@ -45,7 +48,10 @@ _QUOTE: Final = re.compile("[`'\"]")
 _CLUSTER: Final = (
     "it is a Redis Cluster, where one step cannot span machines; use one server, or its master and replicas"
 )
-_RIGHTS: Final = "this user may not run EVALSHA, EVAL, TIME, GET, MGET, SET and DEL on keys with the prefix"
+_RIGHTS: Final = (
+    "this user may not run EVALSHA, EVAL, TIME, GET, MGET, SET, DEL, ZADD, ZREM, ZCARD, ZPOPMIN and ZREVRANGE on keys "
+    "with the prefix"
+)
 
 #: Answers that no waiting cures, and what to do: by the client's name for the error, or the server's first word.
 _REMEDIES: Final = {
@@ -99,29 +105,43 @@ class RedisStore:
         self._caller_time = caller_time
         self._client: redis.Redis | None = None
         self._lock = threading.Lock()
-        self._scripts = {name: _script(name) for name in ("take", "settle", "ban")}
+        self._scripts = {name: _script(name) for name in ("take", "settle", "ban", "keep")}
         in_each_child(self._forget)
 
     def take(
-        self, now_us: int, counters: Sequence[Counter], marks: Sequence[bytes] = (), bans: Sequence[Ban] = (), /
+        self,
+        now_us: int,
+        counters: Sequence[Counter],
+        marks: Sequence[bytes] = (),
+        bans: Sequence[Ban] = (),
+        exchanges: Sequence[Exchange] = (),
+        /,
     ) -> Taken:
         """See :class:`~bsguard.stores.port.Store`."""
         prefix = self._prefix
         keys = [prefix + key for key in marks]
-        arguments: list[bytes | int] = [now_us if self._caller_time else 0, len(marks), len(bans)]
+        arguments: list[bytes | int] = [now_us if self._caller_time else 0, len(marks), len(bans), len(exchanges)]
         for key, unless in bans:
             keys.append(prefix + key)
             arguments.append(bytes(unless))
         for key, (emission, capacity), cost, soft, unless, mark, mark_us in counters:
             keys.append(prefix + key)
             arguments.append(_COUNTER.pack(emission, emission * capacity, cost, soft, mark, mark_us) + bytes(unless))
+        for key, number in exchanges:
+            keys.append(prefix + key)
+            arguments.append(number)
         now, banned, *rest = map(int, self._answer("take", keys, arguments))
         held = tuple(map(bool, rest[: len(marks)]))
         if banned:
             return Taken(banned, (), (), held, now)
-        loads = rest[len(marks) : len(marks) + len(counters)]
-        over = rest[len(marks) + len(counters) :]
-        return Taken(0, tuple([place for place, one in enumerate(over) if one]), tuple(loads), held, now)
+        several = len(counters)
+        loads, over, before = (
+            rest[len(marks) :][:several],
+            rest[len(marks) + several :][:several],
+            rest[len(marks) + 2 * several :],
+        )
+        over_at = tuple([place for place, one in enumerate(over) if one])
+        return Taken(0, over_at, tuple(loads), held, now, tuple(before))
 
     def settle(self, now_us: int, changes: Sequence[Change], marks: Sequence[tuple[bytes, int]] = (), /) -> list[int]:
         """See :class:`~bsguard.stores.port.Store`."""
@@ -136,6 +156,34 @@ class RedisStore:
     def ban(self, now_us: int, key: bytes, until_us: int, /) -> None:
         """See :class:`~bsguard.stores.port.Store`."""
         self._call("ban", [self._prefix + key], [now_us if self._caller_time else 0, until_us])
+
+    def records(self, keys: Sequence[bytes], /) -> list[Record]:
+        """See :class:`~bsguard.stores.port.Store`."""
+        if not keys:
+            return []
+        try:
+            found: list[Any] = self._opened().mget([self._prefix + key for key in keys])
+        except self._errors as error:
+            raise self._unusable(error) from None
+        return [_record(data) for data in found]
+
+    def keep(self, now_us: int, writes: Sequence[Write], records_max: int, /) -> list[bool]:
+        """See :class:`~bsguard.stores.port.Store`."""
+        prefix = self._prefix
+        keys = [prefix + _INDEX, *(prefix + write.key for write in writes)]
+        arguments: list[bytes | int] = [now_us if self._caller_time else 0, records_max, len(prefix)]
+        for _, version, data in writes:
+            arguments += [version, data]
+        return [answer == 1 for answer in self._call("keep", keys, arguments)]
+
+    def newest(self, count: int, /) -> list[tuple[bytes, Record]]:
+        """See :class:`~bsguard.stores.port.Store`."""
+        try:
+            keys: list[Any] = self._opened().zrevrange(self._prefix + _INDEX, 0, count - 1) if count else []
+        except self._errors as error:
+            raise self._unusable(error) from None
+        pairs = zip(keys, self.records(keys), strict=True)
+        return [(key, record) for key, record in pairs if record.version]
 
     def reset(self) -> None:
         """Forget everything."""
@@ -246,6 +294,12 @@ class RedisStore:
         """Start anew in a forked process; the parent's connections are closed here and live on there."""
         self._lock = threading.Lock()
         self._client = None
+
+
+def _record(data: bytes | None) -> Record:
+    """A record as the server has it: its version, a line end, its data."""
+    version, _, rest = (data or b"0\n").partition(b"\n")
+    return Record(int(version), rest)
 
 
 def _script(name: str) -> tuple[bytes, str]:

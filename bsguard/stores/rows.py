@@ -28,11 +28,14 @@ CREATE TABLE IF NOT EXISTS buckets (
 
 
 class RowFile:
-    """The file at *path*, used as :class:`~bsguard.stores.lmdb_file.LMDBFile` is."""
+    """The file at *path*, used as :class:`~bsguard.stores.lmdb_file.LMDBFile` is.
 
-    def __init__(self, path: Path) -> None:
-        # A count that a power cut undoes is no loss, and waiting for the disk at each request would be one.
-        self._file = SQLiteFile(path, _SCHEMA, durable=False)
+    A count that a power cut undoes is no loss, and waiting for the disk at each request would be one, so that it is not
+    *durable*. Another *schema* is for other tables than that of buckets.
+    """
+
+    def __init__(self, path: Path, schema: str = _SCHEMA, *, durable: bool = False) -> None:
+        self._file = SQLiteFile(path, schema, durable=durable)
         self.path = path
         self._seen: sqlite3.Connection | None = None
         self._inode = -1
@@ -92,30 +95,30 @@ class RowFile:
 class Rows:
     """Buckets within one transaction, read and written as LMDB's are."""
 
-    __slots__ = ("_connection",)
+    __slots__ = ("connection",)
 
     def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
+        self.connection = connection
 
     def get(self, place: bytes, default: bytes, /) -> bytes:
         """The bucket; *default* when there is none."""
-        row = self._connection.execute("SELECT bucket FROM buckets WHERE place = ?", (place,)).fetchone()
+        row = self.connection.execute("SELECT bucket FROM buckets WHERE place = ?", (place,)).fetchone()
         return default if row is None else row[0]
 
     def put(self, place: bytes, bucket: bytes, /) -> None:
         """Replace the bucket."""
-        self._connection.execute(
+        self.connection.execute(
             "INSERT INTO buckets VALUES (?, ?) ON CONFLICT (place) DO UPDATE SET bucket = excluded.bucket",
             (place, bucket),
         )
 
     def delete(self, place: bytes, /) -> None:
         """Take the bucket away."""
-        self._connection.execute("DELETE FROM buckets WHERE place = ?", (place,))
+        self.connection.execute("DELETE FROM buckets WHERE place = ?", (place,))
 
     def clear(self) -> None:
         """Take all buckets away."""
-        self._connection.execute("DELETE FROM buckets")
+        self.connection.execute("DELETE FROM buckets")
 
 
 def _is_damage(error: sqlite3.Error) -> bool:

@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING, Final
 from bsguard.core.fork import idle_at_fork, in_each_child
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 #: How long a writer waits for another worker's transaction; ours take well under a millisecond.
@@ -27,9 +28,18 @@ class SQLiteFile:
     may be lost by a power cut, never by the end of a process.
     """
 
-    def __init__(self, path: Path, schema: str, *, durable: bool = True) -> None:
+    def __init__(
+        self,
+        path: Path,
+        schema: str,
+        *,
+        durable: bool = True,
+        upgrade: Callable[[sqlite3.Connection], None] | None = None,
+    ) -> None:
+        """*upgrade* makes tables of former versions what *schema* says; it runs after that, one worker at a time."""
         self.path = path
         self._schema = schema
+        self._upgrade = upgrade
         self._synchronous = "NORMAL" if durable else "OFF"
         self.lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
@@ -54,6 +64,8 @@ class SQLiteFile:
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute(f"PRAGMA synchronous = {self._synchronous}")
                 connection.executescript(self._schema)
+                if self._upgrade is not None:
+                    self._upgrade(connection)
         except OSError as error:
             connection.close()
             raise sqlite3.OperationalError(str(error)) from error

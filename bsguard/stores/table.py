@@ -17,7 +17,7 @@ from bsguard.stores.port import PLACE_BYTES, TAG_BYTES, Taken
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bsguard.stores.port import Ban, Change, Counter
+    from bsguard.stores.port import Ban, Change, Counter, Exchange
 
 #: How long before its step a caller may have looked at the clock: longer than any request waits.
 LATE_US_MAX: Final = 60_000_000
@@ -45,14 +45,19 @@ class Buckets(Protocol):
 
 
 def take(
-    buckets: Buckets, now_us: int, counters: Sequence[Counter], marks: Sequence[bytes], bans: Sequence[Ban]
+    buckets: Buckets,
+    now_us: int,
+    counters: Sequence[Counter],
+    marks: Sequence[bytes],
+    bans: Sequence[Ban],
+    exchanges: Sequence[Exchange],
 ) -> Taken:
-    """Check bans, then all counters; charge all that are not over, or none if a hard one is."""
+    """Check bans, then all counters; charge all that are not over and exchange, or nothing if a hard one is."""
     held = tuple([find(buckets, key) > now_us for key in marks])
     for key, unless in bans:
         until = find(buckets, key)
         if until > now_us and not any(held[position] for position in unless):
-            return Taken(until, (), (), held, now_us)
+            return Taken(until, (), (), held, now_us, ())
     get, unpack = buckets.get, _DEADLINE.unpack_from  # this loop is most of what a request costs
     loads: list[int] = []
     over: list[int] = []
@@ -80,9 +85,26 @@ def take(
         elif cost:
             charges.append((len(loads), counter, place, bucket, at, load + emission * cost))
         loads.append(load)
-    if not refused:
+    if not refused and charges:
         _charge(buckets, now_us, charges, marks, loads)
-    return Taken(0, tuple(over), tuple(loads), held, now_us)
+    before = tuple([_exchange(buckets, one, refused) for one in exchanges]) if exchanges else ()
+    return Taken(0, tuple(over), tuple(loads), held, now_us, before)
+
+
+def _exchange(buckets: Buckets, exchange: Exchange, refused: bool) -> int:
+    """The number under the key; the new one stands there from now on, unless the step is *refused*."""
+    key, number = exchange
+    place = key[:PLACE_BYTES]
+    bucket = buckets.get(place, b"")
+    at = _aligned(bucket, key, 0)
+    before = _deadline(bucket, at) if at >= 0 else 0
+    if not refused:
+        packed = _DEADLINE.pack(number)
+        if at >= 0:
+            buckets.put(place, bucket[: at + TAG_BYTES] + packed + bucket[at + _SLOT_BYTES :])
+        else:
+            _place(buckets, key, packed)
+    return before
 
 
 def _charge(

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from bsguard.stores import table
+from bsguard.stores.records import RecordFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
     from typing import Concatenate, ParamSpec, TypeVar
 
-    from bsguard.stores.port import Ban, Change, Counter, Reach, Taken
+    from bsguard.stores.port import Ban, Change, Counter, Exchange, Reach, Record, Taken, Write
 
     P = ParamSpec("P")
     T = TypeVar("T")
@@ -33,18 +35,25 @@ class File(Protocol):
 
 
 class TabledStore:
-    """Counts across all processes of this machine that use the same *file*."""
+    """Counts across all processes of this machine that use the same *file*; records lie in a file of their own."""
 
     reach: ClassVar[Reach] = "machine"
 
-    def __init__(self, file: File) -> None:
+    def __init__(self, file: File, records: Path) -> None:
         self._file = file
+        self._records = RecordFile(records)
 
     def take(
-        self, now_us: int, counters: Sequence[Counter], marks: Sequence[bytes] = (), bans: Sequence[Ban] = (), /
+        self,
+        now_us: int,
+        counters: Sequence[Counter],
+        marks: Sequence[bytes] = (),
+        bans: Sequence[Ban] = (),
+        exchanges: Sequence[Exchange] = (),
+        /,
     ) -> Taken:
         """See :class:`~bsguard.stores.port.Store`."""
-        return self._file.step(table.take, now_us, counters, marks, bans)
+        return self._file.step(table.take, now_us, counters, marks, bans, exchanges)
 
     def settle(self, now_us: int, changes: Sequence[Change], marks: Sequence[tuple[bytes, int]] = (), /) -> list[int]:
         """See :class:`~bsguard.stores.port.Store`."""
@@ -54,10 +63,24 @@ class TabledStore:
         """See :class:`~bsguard.stores.port.Store`."""
         self._file.step(table.ban, now_us, key, until_us)
 
+    def records(self, keys: Sequence[bytes], /) -> list[Record]:
+        """See :class:`~bsguard.stores.port.Store`."""
+        return self._records.records(keys)
+
+    def keep(self, now_us: int, writes: Sequence[Write], records_max: int, /) -> list[bool]:
+        """See :class:`~bsguard.stores.port.Store`."""
+        return self._records.keep(now_us, writes, records_max)
+
+    def newest(self, count: int, /) -> list[tuple[bytes, Record]]:
+        """See :class:`~bsguard.stores.port.Store`."""
+        return self._records.newest(count)
+
     def reset(self) -> None:
         """Forget everything."""
         self._file.clear()
+        self._records.clear()
 
     def close(self) -> None:
         """Close what this process holds; the next use opens it again."""
         self._file.close()
+        self._records.close()

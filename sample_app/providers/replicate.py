@@ -54,8 +54,8 @@ if TYPE_CHECKING:
 ABSENT_AFTER_TIMES: Final = 4
 # A hundred predictions a page. More of them since one order was placed are not looked through.
 PAGES_MAX: Final = 20
-# Clocks differ.
-_CLOCKS_MS: Final = 30 * SECOND_MS
+# Clocks differ. An order that is overlooked is placed a second time, so this is far more than clocks should.
+_CLOCKS_MS: Final = 600 * SECOND_MS
 
 _FORMATS: Final = {"jpeg": "jpg"}
 

@@ -28,7 +28,9 @@ def main() -> int:
     parser.add_argument("--hold-seconds", type=float, default=Pace().hold)
     given = parser.parse_args()
     # Credentials are not for command lines, which everybody on the machine can read.
-    token, secret = os.environ["SIMULATED_TOKEN"], read_secret(os.environ["SIMULATED_WEBHOOK_SECRET"])
+    token, text = os.environ["SIMULATED_TOKEN"], os.environ["SIMULATED_WEBHOOK_SECRET"]
+    # OpenRouter's key is the text itself, a standard one is written in base64.
+    secret = text.encode() if given.provider == "openrouter" else read_secret(text)
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     pace = Pace(given.run_seconds, given.slow_seconds, given.late_seconds, given.hold_seconds)
     app = SimulatedProvider(given.provider, token, secret, pace)

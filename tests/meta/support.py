@@ -16,6 +16,7 @@ from bsguard.core.settings import Settings
 from bsguard.managed.rules import RULES as MANAGED_RULES
 from bsguard.observe.config import EventsConfig
 from bsguard.protocol.rules import RULES as PROTOCOL_RULES
+from bsguard.session.rules import RULES as SESSION_RULES
 from bsguard.standard import LAYERS, layer_class
 from bsguard.tenant.layer import RULES as TENANT_RULES
 from bsguard.waf.layer import Waf
@@ -36,7 +37,15 @@ GROUPS: dict[str, type[Any]] = {
     "EVENTS_": EventsConfig,
 }
 SETTINGS = {f"BSGUARD_{group}{key}": field for group, cls in GROUPS.items() for key, field in settings_of(cls).items()}
-RULES = {**PROTOCOL_RULES, **Waf.rules, **MANAGED_RULES, **CONTRACT_RULES, **TENANT_RULES, **ANY_LAYER_RULES}
+RULES = {
+    **PROTOCOL_RULES,
+    **Waf.rules,
+    **MANAGED_RULES,
+    **CONTRACT_RULES,
+    **SESSION_RULES,
+    **TENANT_RULES,
+    **ANY_LAYER_RULES,
+}
 
 _PASSED_OVER = {"build", "dist", "instance", "node_modules", "__pycache__"}
 

@@ -114,7 +114,7 @@ def test_names_of_layers_and_settings_cannot_be_taken_for_one_another() -> None:
 @pytest.mark.parametrize("name", SETTINGS)
 def test_names_of_settings_carry_their_unit_and_bound_last(name: str) -> None:
     words = name.split("_")
-    units = {"BYTES", "COUNT", "SECONDS", "ROWS", "DEPTH", "RATIO", "MS"}
+    units = {"BYTES", "COUNT", "SECONDS", "ROWS", "DEPTH", "RATIO", "MS", "SCORE"}
 
     assert not ({"MAX", "MIN"} & set(words[:-1])), "the bound comes last"
     if words[-1] in ("MAX", "MIN"):

@@ -78,7 +78,7 @@ def test_the_quickstart_reports_first(quickstart: Path) -> None:
 
     assert (status, body) == (201, {"price": 1})
     assert f"request.would_be_denied request_id='{request_id}'" in log
-    assert "bsguard monitors in protocol, waf, limiter, tenant" in log
+    assert "bsguard monitors in protocol, waf, limiter, session, tenant" in log
     assert listed == shown
     # But for time, id and cost, the line is the one on the page.
     assert re.sub(r"^[\d-]+ [\d:]+|_id=\w+|_us=\d+", "", listed.strip()) == re.sub(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from sample_app.artifact_pipeline import FileRefused, Keeping, Kept, Stored, Winner
@@ -55,6 +55,8 @@ class FakePort:
     polls: list[Progress] = field(default_factory=lambda: [Unknown(Reason.TIMED_OUT)])
     finds: list[Found] = field(default_factory=lambda: [Unknown(Reason.UNSUPPORTED)])
     calls: list[tuple[Any, ...]] = field(default_factory=list)
+    #: Whether its reports say what it charges.
+    charges: bool = True
     #: Called in the middle of a submit, as when a webhook comes before the answer.
     meanwhile: Any = None
 
@@ -88,7 +90,10 @@ class FakePort:
             raise WebhookRefused("bad_signature")
         told = json.loads(raw_body)
         answers = {"working": Working(told["id"]), "finished": finished(told["id"]), "failed": failed(told["id"])}
-        return Notice(given["webhook-id"], answers[told["status"]])
+        progress = answers[told["status"]]
+        if isinstance(progress, Finished) and not self.charges:
+            progress = replace(progress, spend=None)
+        return Notice(given["webhook-id"], progress)
 
     def asked(self, what: str) -> int:
         return sum(call[0] == what for call in self.calls)

@@ -198,6 +198,13 @@ class World:
         assert all(job["executed"] <= 1 for job in found)
         return found
 
+    def applied(self, generation_id: str, route: str, fault: Fault) -> Fault:
+        """The fault that there was: none, where the first provider was found in trouble and another one asked first."""
+        first = "openrouter" if route == "inline" else route
+        with self.parts.database.reading() as connection:
+            made = attempts.of(connection, generation_id)
+        return fault if not made or made[0].provider == first else Fault.NONE
+
     def entries(self, generation_id: str) -> list[str]:
         """The ledger's entries about a generation, in order."""
         headers = {"Authorization": f"Bearer {self.keys[generation_id]}"}

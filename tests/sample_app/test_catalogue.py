@@ -48,6 +48,7 @@ def test_inactive_providers_neither_run_nor_narrow() -> None:
         ),
         ([Offer(Provider.FAL, WIDE)], Price({"1K": 1}, {"1K": 1, "2K": 1}), "no price for 2K"),
         ([Offer(Provider.FAL, WIDE)], Price({"1K": 1, "2K": 1}, {"2K": 1}), "no price for 1K"),
+        ([Offer(Provider.FAL, WIDE)], Price({"1K": 0, "2K": 1}, {"1K": 0, "2K": 0}), "1K would cost nothing"),
     ],
 )
 def test_what_cannot_be_sold_is_said_at_once(offers: list[Offer], price: Price, problem: str) -> None:

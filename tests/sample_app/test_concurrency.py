@@ -150,3 +150,33 @@ def test_a_signal_that_comes_meanwhile_is_not_slept_over(story: Story) -> None:
 
         assert not leases.give_back(connection, story.generation_id, "me", seen, now + 99_000)
         assert leases.give_back(connection, story.generation_id, "me", seen + 1, now + 99_000)
+
+
+def test_a_cancellation_while_the_outputs_are_fetched_wins(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    story.service.port("replicate").submits[:] = [Accepted("job")]
+    story.start()
+    keep = story.service.artifacts.keep
+
+    def cancel_and_keep(*arguments: Any) -> Any:
+        assert story.cancel().status_code == 200
+        return keep(*arguments)
+
+    monkeypatch.setattr(story.service.artifacts, "keep", cancel_and_keep)
+    story.report("replicate", story.attempts()[0].token, "finished")
+
+    assert (story.see()["status"], story.see()["outputs"]) == ("cancelled", [])
+    assert story.states() == [("replicate", "late")]
+    assert story.balance() == (100, 0)
+
+
+def test_a_cancellation_is_acted_on_even_if_the_process_dies_at_once(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    story.service.port("replicate").submits[:] = [Accepted("job")]
+    story.start()
+    monkeypatch.setattr(story.service.parts.runner, "wake", lambda _generation_id: None)
+    story.cancel()
+    assert story.service.port("replicate").asked("cancel") == 0
+    story.sweep()
+
+    assert story.service.port("replicate").asked("cancel") == 1

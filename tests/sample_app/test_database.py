@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import inspect, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.schema import CreateTable
 
@@ -17,7 +17,7 @@ from sample_app import database as module
 from sample_app.api_keys import ApiKeyStore, Scope
 from sample_app.database import Database, WrongVersion
 from sample_app.generations import Filters, GenerationStore
-from sample_app.tables import api_keys
+from sample_app.tables import api_keys, attempts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -140,5 +140,21 @@ def test_tables_of_another_version_are_left_alone(tmp_path: Path) -> None:
         connection.execute(text("UPDATE control_plane_version SET version = 99"))
     database.dispose()
 
-    with pytest.raises(WrongVersion, match=r"version \[99\] and this is version 2"):
+    with pytest.raises(WrongVersion, match="version 99 and this is version 3"):
         Database(url(tmp_path)).prepare()
+
+
+def test_tables_of_the_version_before_are_brought_up_to_date(tmp_path: Path) -> None:
+    database = Database(url(tmp_path))
+    with database.writing() as connection:
+        connection.execute(text("ALTER TABLE attempts DROP COLUMN quoted_micro_usd"))
+        connection.execute(text("UPDATE control_plane_version SET version = 2"))
+    database.dispose()
+    again = Database(url(tmp_path))
+    with again.reading() as connection:
+        columns = {column["name"] for column in inspect(connection).get_columns("attempts")}
+        found = connection.execute(text("SELECT version FROM control_plane_version")).scalars().all()
+    again.dispose()
+
+    assert columns == {column.name for column in attempts.columns}
+    assert found == [3]

@@ -47,6 +47,8 @@ def test_a_token_and_a_secret_are_all_that_the_real_services_need() -> None:
     assert list(edges.ports) == list(Provider)
     assert settings.providers[Provider.REPLICATE].url == "https://api.replicate.com"
     assert settings.providers[Provider.REPLICATE].webhook_secrets == (b"s" * 32, b"s" * 32)
+    # OpenRouter's secret is a key as it is written, and not what it would be in base64.
+    assert settings.providers[Provider.OPENROUTER].webhook_secrets == (SECRET.encode(),)
     assert settings.providers[Provider.FAL].keys_url == "https://rest.fal.ai/.well-known/jwks.json"
     assert settings.providers[Provider.OPENROUTER].output_hosts == ("openrouter.ai",)
 
@@ -79,6 +81,7 @@ def test_s3_is_chosen_by_its_address() -> None:
 REFUSED: list[tuple[dict[str, object], str]] = [
     ({"CONTROL_PLANE_REPLICATE_WEBHOOK_SECRETS": ""}, "REPLICATE_WEBHOOK_SECRETS is needed"),
     ({"CONTROL_PLANE_REPLICATE_WEBHOOK_SECRETS": "hunter2"}, "whsec_ and 24 to 64 bytes"),
+    ({"CONTROL_PLANE_OPENROUTER_WEBHOOK_SECRETS": "hunter2"}, "16 to 255 printable ASCII"),
     ({"CONTROL_PLANE_REPLICATE_TOKEN": "hunter2 hunter2"}, "printable ASCII without spaces"),
     ({"CONTROL_PLANE_REPLICATE_URL": "http://api.replicate.com"}, "https:// address"),
     ({"CONTROL_PLANE_REPLICATE_URL": "https://hunter2@api.replicate.com"}, "https:// address"),
@@ -108,4 +111,4 @@ def test_is_refused(changed: dict[str, object], said: str) -> None:
 
 
 def test_all_refusals_were_there() -> None:
-    assert len(REFUSED) == 18
+    assert len(REFUSED) == 19

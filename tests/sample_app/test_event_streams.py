@@ -123,3 +123,14 @@ def test_who_is_gone_hears_nothing_more(story: Story) -> None:
     assert len(deliver(story)) == 1
     assert story.service.parts.deliveries.list("acme")[0].disabled_at is not None
     assert story.service.parts.deliveries.list()[0].subscription_id == made.subscription_id
+
+
+def test_a_delivery_that_somebody_tries_is_not_tried_by_another(story: Story) -> None:
+    sender(story).answers[:] = [Sent(delivered=False, outcome="500")]
+    made = story.service.parts.deliveries.subscribe("acme", "https://acme.example/hooks", "whsec_x")
+    story.start()
+    deliver(story)
+    event = int(sender(story).sent[0][2].removeprefix("evt_"))
+
+    assert story.service.parts.deliveries._try(event, made.subscription_id) is False
+    assert len(sender(story).sent) == 4

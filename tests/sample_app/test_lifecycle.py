@@ -313,6 +313,21 @@ def test_a_success_after_the_failure_is_late(story: Story) -> None:
     assert story.balance() == (100, 0)
 
 
+def test_what_a_provider_denied_and_did_is_in_the_books(story: Story) -> None:
+    """It has no such order, and later reports that it is done, without saying what it charges."""
+    port = story.service.port(FIRST)
+    port.submits[:], port.finds[:], port.charges = [SILENT], [Absent()], False
+    story.start()
+    for _ in range(5):
+        story.sweep(20)
+    assert [(each.state, each.spend_micro_usd) for each in story.attempts()] == [("failed", 0), ("won", 50_000)]
+    story.report(FIRST, story.attempts()[0].token, "finished")
+
+    first = story.attempts()[0]
+    assert (first.state, first.spend_micro_usd, first.spend_known) == ("late", 40_000, False)
+    assert story.balance() == (97, 0)
+
+
 def test_the_storage_is_looked_at_before_the_next_provider_is_paid(story: Story) -> None:
     """The database thinks that the attempt has failed; its outputs are in the storage."""
     story.service.port(FIRST).submits[:] = [Accepted("job")]

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from sample_app.simulated.process import Simulated
 
+#: Route, fault, the fault that there was, how it ended, how many jobs were paid.
+Seen = tuple[str, Fault, Fault, str, int]
+
 pytestmark = [pytest.mark.slow, pytest.mark.server]
 
 
@@ -74,7 +77,7 @@ def crash_everywhere(world: World, faults: tuple[Fault, ...], routes: tuple[str,
         if point.startswith("cancel."):
             cancel(world)
         elif point.startswith("end."):
-            assert run(world, point, [("inline", Fault.REFUSES)]).popitem()[1] == ("failed", 0)
+            assert run(world, point, [("inline", Fault.REFUSES)])[0][3:] == ("failed", 0)
         else:
             seen = run(world, point, [(route, fault) for route in routes for fault in faults])
             surprising |= {f"{point} {name}": came for name, came in wrong(seen, after_a_crash).items()}
@@ -95,20 +98,23 @@ def cancel(world: World) -> None:
     assert world.check(generation) == ("cancelled", 0)
 
 
-def run(world: World, name: str, asked: list[tuple[str, Fault]]) -> dict[tuple[str, Fault], tuple[str, int]]:
-    """Start all of these together and check each; how it ended, and how many jobs were paid."""
+def run(world: World, name: str, asked: list[tuple[str, Fault]]) -> list[Seen]:
+    """Start all of these together and check each."""
     with ThreadPoolExecutor(12) as pool:
         started = list(pool.map(lambda one: world.start(name, *one), asked))
-        return dict(zip(asked, pool.map(world.check, started), strict=True))
+        ended = list(pool.map(world.check, started))
+    applied = [world.applied(each, *one) for each, one in zip(started, asked, strict=True)]
+    # With so many faults at once, health moves a provider back now and then; not so often that nothing is tested.
+    moved = sum(fault is not was for (_, fault), was in zip(asked, applied, strict=True))
+    assert moved <= len(asked) // 2
+    return [(route, fault, was, *end) for (route, fault), was, end in zip(asked, applied, ended, strict=True)]
 
 
-def wrong(
-    seen: dict[tuple[str, Fault], tuple[str, int]], expected: Callable[[Fault, str], Case]
-) -> dict[str, tuple[str, int]]:
+def wrong(seen: list[Seen], expected: Callable[[Fault, str], Case]) -> dict[str, tuple[str, int]]:
     """What did not end as it may."""
     found = {}
-    for (route, fault), (status, paid) in seen.items():
-        may = expected(fault, route)
+    for route, fault, was, status, paid in seen:
+        may = expected(was, route)
         if status not in may.finals or paid not in may.paid:
             found[f"{route} {fault}"] = (status, paid)
     return found

@@ -288,7 +288,16 @@ XML: list[tuple[bytes, tuple[bytes, ...], tuple[bytes, ...]]] = [
 
 @pytest.mark.parametrize(("body", "texts", "attributes"), XML, ids=range(len(XML)))
 def test_xml(body: bytes, texts: tuple[bytes, ...], attributes: tuple[bytes, ...]) -> None:
-    assert parse("XML", body) == ParsedBody(xml_texts=texts, xml_attributes=attributes)
+    parsed = parse("XML", body)
+
+    assert replace(parsed, xml_runs=()) == ParsedBody(xml_texts=texts, xml_attributes=attributes)
+    assert b"".join(parsed.xml_runs).replace(b" ", b"") == b"".join(texts).replace(b" ", b"")
+
+
+def test_every_text_of_xml_stands_by_itself() -> None:
+    parsed = parse("XML", b"<a>one<b> two &amp; <![CDATA[<3>]]></b>\n  <c/>\n<d>four</d></a>")
+
+    assert parsed.xml_runs == (b"one", b" two & <3>", b"four")
 
 
 BROKEN_XML: list[tuple[bytes, tuple[bytes, ...], tuple[bytes, ...], str]] = [
@@ -311,7 +320,9 @@ BROKEN_XML: list[tuple[bytes, tuple[bytes, ...], tuple[bytes, ...], str]] = [
 
 @pytest.mark.parametrize(("body", "texts", "attributes", "error"), BROKEN_XML, ids=range(len(BROKEN_XML)))
 def test_broken_xml(body: bytes, texts: tuple[bytes, ...], attributes: tuple[bytes, ...], error: str) -> None:
-    assert parse("XML", body) == ParsedBody(xml_texts=texts, xml_attributes=attributes, error=error)
+    parsed = replace(parse("XML", body), xml_runs=())
+
+    assert parsed == ParsedBody(xml_texts=texts, xml_attributes=attributes, error=error)
 
 
 def test_an_entity_is_not_expanded_however_often_it_is_used() -> None:

@@ -91,7 +91,9 @@ def test_every_operator_has_a_case() -> None:
     files = {"ipmatchf", "ipmatchfromfile", "pmf", "pmfromfile"}
     synonyms = {"strmatch", "gt", "le"}
 
-    assert operators.OPERATORS.keys() - {name for name, *_ in CASES} == files | synonyms | {"detectsqli", "detectxss"}
+    detectors = {"detectsqli", "detectxss", "sqlinjection", "scriptinjection"}
+
+    assert operators.OPERATORS.keys() - {name for name, *_ in CASES} == files | synonyms | detectors
 
 
 def test_addresses_from_a_file(tmp_path: Path) -> None:

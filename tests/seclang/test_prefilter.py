@@ -370,3 +370,11 @@ def test_a_header_with_a_long_name_takes_no_more_memory_than_another() -> None:
     kept, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert kept < 300_000
+
+
+def test_what_no_scan_has_looked_at_is_not_taken_for_idle() -> None:
+    rules = parse('SecRule ARGS "@rx abc" "id:1,phase:2"\nSecRule ARGS "!@rx ^[a-z]*$" "id:2,phase:2,t:unwrap"')
+    request = Request(target=b"/?q=%2561bc")  # once decoded, %61bc: the second rule sees letters only
+
+    assert RuleSet(rules).judge(request) == RuleSet(rules, tier="re").judge(request)
+    assert RuleSet(rules).judge(request).rule_ids == ()

@@ -89,7 +89,12 @@ TRANSFORMATIONS = [
         "t:lowercase,t:base64Decode",
         "t:sha1,t:hexEncode",
     ),
-    *("t:replaceComments,t:compressWhitespace", "multiMatch,t:base64Decode,t:urlDecodeUni", "multiMatch,t:lowercase"),
+    *(
+        "t:unwrap",
+        "t:replaceComments,t:compressWhitespace",
+        "multiMatch,t:base64Decode,t:urlDecodeUni",
+        "multiMatch,t:lowercase",
+    ),
 ]
 SETTERS = [
     *("setvar:tx.a=1", "setvar:tx.a=+2", "setvar:tx.b=one", "setvar:tx.k_%{MATCHED_VAR_NAME}=two", "setvar:!tx.b"),

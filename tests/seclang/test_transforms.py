@@ -21,6 +21,7 @@ CASES: list[tuple[str, bytes, bytes]] = [
     ("none", b"aB\0", b"aB\0"),
     ("lowercase", b"ABC\xc4z", b"abc\xc4z"),
     ("uppercase", b"abc\xe4Z", b"ABC\xe4Z"),
+    ("unwrap", b"%2527&lt;\\u0041 C:\\x", b"'<A C:\\x"),
     ("urlDecode", b"a%2Fb%2fc%zz%", b"a/b/c%zz%"),
     ("urlDecode", b"%u0041", b"%u0041"),
     ("urlDecodeUni", b"%u0041%U0042%uff1c%u12", b"AB<%u12"),

@@ -96,7 +96,7 @@ def test_any_mark_that_holds_leaves_a_counter_out(store: Store, held: tuple[int,
 def test_a_ban_stops_everything_until_it_ends(store: Store) -> None:
     store.ban(START_US, BAN, START_US + SECOND)
     taken = store.take(START_US, [Counter(KEY, RATE)], [MARK], [Ban(BAN)])
-    assert taken == (START_US + SECOND, (), (), (False,), START_US)
+    assert taken == (START_US + SECOND, (), (), (False,), START_US, ())
     assert used(store) == 0
     assert store.take(START_US + SECOND, [Counter(KEY, RATE)], [], [Ban(BAN)]).banned_until_us == 0
 
@@ -177,7 +177,7 @@ def test_keys_of_tables_do_not_meet(store: Store) -> None:
 
 
 def test_an_empty_step(store: Store) -> None:
-    assert store.take(START_US, []) == (0, (), (), (), START_US)
+    assert store.take(START_US, []) == (0, (), (), (), START_US, ())
     assert store.settle(START_US, []) == []
 
 
@@ -185,7 +185,7 @@ def test_reset_forgets_everything(store: Store) -> None:
     store.take(START_US, [Counter(KEY, RATE, mark=0, mark_us=SECOND)], [MARK])
     store.ban(START_US, BAN, START_US + SECOND)
     store.reset()
-    assert store.take(START_US, [Counter(KEY, RATE)], [MARK], [Ban(BAN)]) == (0, (), (ONE,), (False,), START_US)
+    assert store.take(START_US, [Counter(KEY, RATE)], [MARK], [Ban(BAN)]) == (0, (), (ONE,), (False,), START_US, ())
 
 
 def test_what_is_closed_opens_again(store: Store, kind: str) -> None:

@@ -86,8 +86,11 @@ def test_results_are_told_in_words_with_their_remedies(state: Path, tmp_path: Pa
     lines = done.output.splitlines()
 
     assert done.exit_code == 0
-    assert lines[0] == "ok    settings: read; layers: protocol, waf, limiter, tenant"
-    assert lines[1] == "warn  mode: not enforcing: protocol monitor, waf monitor, limiter monitor, tenant monitor"
+    assert lines[0] == "ok    settings: read; layers: protocol, waf, limiter, session, tenant"
+    assert (
+        lines[1]
+        == "warn  mode: not enforcing: protocol monitor, waf monitor, limiter monitor, session monitor, tenant monitor"
+    )
     assert lines[2].startswith('      set BSGUARD_MODE = "enforce"')
 
 
@@ -97,7 +100,7 @@ RESULTS: dict[str, tuple[dict[str, Any], str, str, str, int]] = {
         {"MODE": "monitor"},
         "mode",
         "warn",
-        "not enforcing: protocol monitor, waf monitor, limiter monitor, tenant monitor",
+        "not enforcing: protocol monitor, waf monitor, limiter monitor, session monitor, tenant monitor",
         0,
     ),
     "one layer off": ({"TENANT_MODE": "off"}, "mode", "warn", "not enforcing: tenant off", 0),

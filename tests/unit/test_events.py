@@ -27,8 +27,8 @@ def degraded(**more: Any) -> events.StateDegraded:
 
 
 def test_every_kind_is_frozen_named_once_and_described() -> None:
-    assert len(EVENTS) == 21
-    assert len({kind.name for kind in EVENTS}) == 21
+    assert len(EVENTS) == 22
+    assert len({kind.name for kind in EVENTS}) == 22
     for kind in EVENTS:
         assert issubclass(kind, Event)
         assert kind.__doc__

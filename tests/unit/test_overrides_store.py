@@ -293,3 +293,31 @@ def test_a_database_file_whose_schema_is_wrong_leaves_no_connection_open(tmp_pat
         with pytest.raises(sqlite3.Error, match="syntax error"):
             file.connection()
     file.close()
+
+
+_OF_VERSION_0_1 = """
+CREATE TABLE overrides (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL CHECK (kind IN ('exception', 'ban', 'rule_action')),
+    value TEXT NOT NULL CHECK (json_valid(value)),
+    author TEXT NOT NULL CHECK (author <> ''),
+    comment TEXT NOT NULL CHECK (comment <> ''),
+    created REAL NOT NULL,
+    expires REAL
+);
+INSERT INTO overrides (kind, value, author, comment, created) VALUES ('ban', '{}', 'ops', 'one', 1), ('ban', '{}', 'ops', 'two', 1);
+DELETE FROM overrides WHERE comment = 'two';
+"""  # noqa: E501
+
+
+def test_a_table_of_the_former_version_takes_sequences_and_keeps_its_ids(
+    path: Path, opened: Any, clock: FakeClock
+) -> None:
+    before = sqlite3.connect(path)
+    before.executescript(_OF_VERSION_0_1)
+    before.close()
+    view = opened()
+
+    assert view.add(entry("three", kind="sequence")) == 3
+    assert comments(view, clock, "ban") == ["one"]
+    assert comments(opened(), clock, "sequence") == ["three"]

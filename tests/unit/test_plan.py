@@ -104,7 +104,7 @@ PROVOKED: dict[str, tuple[Callable[[Path], object], str, str, str]] = {
         planned(LAYERS=["x"]),
         "bsguard.E002",
         "BSGUARD_LAYERS",
-        "there are: protocol, waf, limiter, managed, contract, tenant",
+        "there are: protocol, waf, limiter, managed, contract, session, tenant",
     ),
     "an inspection limit over the hard maximum": (
         planned(INSPECT_BYTES_MAX=4096, BODY_BYTES_MAX=2048),
@@ -268,9 +268,16 @@ def test_settings_from_the_environment_arrive_as_text(
 
 
 def test_layers_are_used_in_standard_order_however_they_are_listed() -> None:
-    assert tuple(LAYERS) == ("protocol", "waf", "limiter", "managed", "contract", "tenant")
-    assert read_plan({"CONTRACT_DOCUMENTS": ["api.yaml"]}).used == ("protocol", "waf", "limiter", "contract", "tenant")
-    assert read_plan({}).used == ("protocol", "waf", "limiter", "tenant"), (
+    assert tuple(LAYERS) == ("protocol", "waf", "limiter", "managed", "contract", "session", "tenant")
+    assert read_plan({"CONTRACT_DOCUMENTS": ["api.yaml"]}).used == (
+        "protocol",
+        "waf",
+        "limiter",
+        "contract",
+        "session",
+        "tenant",
+    )
+    assert read_plan({}).used == ("protocol", "waf", "limiter", "session", "tenant"), (
         "a contract without documents has nothing to do"
     )
     assert read_plan({"LAYERS": ["tenant"]}).used == ("tenant",)
@@ -311,7 +318,7 @@ def test_monitor_mode_is_said_at_start(caplog: pytest.LogCaptureFixture, tmp_pat
         guard(App(), {**config, "MODE": mode})
 
     assert [record.getMessage().partition(":")[0] for record in caplog.records] == [
-        "bsguard monitors in protocol, waf, limiter, tenant"
+        "bsguard monitors in protocol, waf, limiter, session, tenant"
     ]
 
 

@@ -18,7 +18,14 @@ from bsguard.seclang.bodies.xml_body import parse_xml
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["PROCESSORS", "Limits", "Pairs", "ParsedBody", "parse_urlencoded"]
+__all__ = ["PROCESSORS", "Limits", "Pairs", "ParsedBody", "parse_urlencoded", "parts_of_plain"]
+
+
+def parts_of_plain(body: bytes, limits: Limits) -> list[bytes]:
+    """Names and values of a body whose media type nothing reads, if it looks like JSON or like a form all the same."""
+    is_json = body.lstrip()[:1] in (b"{", b"[")
+    parsed = parse_json(body, limits) if is_json else parse_urlencoded(body, limits)
+    return [part for pair in parsed.arguments for part in pair if part != body]
 
 
 def _urlencoded(body: bytes, _content_type: bytes, limits: Limits) -> ParsedBody:

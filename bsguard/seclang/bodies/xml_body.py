@@ -51,12 +51,13 @@ class _Reader:
         self.attributes: list[bytes] = []
         self._limits = limits
         self._pieces: list[str] = []
+        #: Before which pieces a tag stands.
+        self._tags: list[int] = []
         self._entities: list[bytes] = []
         self._depth = 0
         self._rooted = False
         self.parser = expat.ParserCreate()
         self.parser.ordered_attributes = True
-        self.parser.buffer_text = True
         self.parser.SetParamEntityParsing(expat.XML_PARAM_ENTITY_PARSING_NEVER)
         self.parser.StartElementHandler = self._start
         self.parser.EndElementHandler = self._end
@@ -70,10 +71,13 @@ class _Reader:
 
     def runs(self) -> tuple[bytes, ...]:
         """Every text between two tags that is more than white space."""
-        return tuple(run.encode("utf-8", "replace") for run in self._pieces if not run.isspace())
+        ends = [*self._tags, len(self._pieces)]
+        texts = ("".join(self._pieces[start:end]) for start, end in zip([0, *ends], ends, strict=False) if start < end)
+        return tuple(text.encode("utf-8", "replace") for text in texts if not text.isspace())
 
     def _start(self, _name: str, attributes: list[str]) -> None:
         self._rooted = True
+        self._tags.append(len(self._pieces))
         self._depth += 1
         if self._depth > self._limits.depth_max:
             raise LimitPassed("depth_max")
@@ -86,6 +90,7 @@ class _Reader:
             )
 
     def _end(self, _name: str) -> None:
+        self._tags.append(len(self._pieces))
         self._depth -= 1
 
     def _entity(self, _name: str, _parameter: bool, value: str | None, *identifiers: Any) -> None:

@@ -6,7 +6,9 @@ that matter saves nearly all the work. Case is not compared, because scanning is
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
+from collections.abc import Callable
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
@@ -43,6 +45,10 @@ TRIGGERS: Final[Mapping[str, tuple[bytes, tuple[bytes, ...]]]] = {
     "urldecode": (b"%+", ()),
     "urldecodeuni": (b"%+", ()),
     "utf8tounicode": (b"\0" + _NOT_ASCII, ()),
+}
+#: Of those, the ones whose bytes stand in many values that do not change: a closer look.
+_CLOSER: Final[Mapping[str, Callable[[bytes], object]]] = {
+    "htmlentitydecode": re.compile(rb"&(?:#|[qQ][uU]|[aA][mM]|[lLgG][tT]|[nN][bB])").search,
 }
 #: Transformations of which that is no question of bytes: whether they may change one of the lines of a text.
 TESTED: Final[Mapping[str, Callable[[bytes], bool]]] = {"unwrap": may_be_wrapped}
@@ -89,10 +95,10 @@ def inert_bytes(chain: Iterable[str]) -> bytes | None:
     """The bytes of which values are made that no transformation changes; None if that is not a question of bytes."""
     active: set[int] = set()
     for name in chain:
-        marks, strings = TRIGGERS.get(name, (b"", (b"",)))
-        if strings or name in CHANGES_CASE:
+        if name not in TRIGGERS or name in CHANGES_CASE:
             return None
-        active.update(marks)
+        marks, strings = TRIGGERS[name]
+        active.update(marks, (string[0] for string in strings))
         if name in _SEES_NEWLINES:
             active.update(b"\n")
     return bytes(sorted(set(range(256)) - active))
@@ -135,7 +141,10 @@ class Values:
         return frozenset(found)
 
     def changing(self, tested: Iterable[str] = TESTED) -> frozenset[str]:
-        """The transformations, of those in ``TRIGGERS`` and *tested*, that may change more than the case of letters."""
+        """The transformations, of those in ``FORESEEN``, that may change more than the case of letters.
+
+        Of those in ``TESTED`` only the *tested* are looked at; the others may.
+        """
         text = self.joined
         found: frozenset[str] = _SEES_NEWLINES if self.has_newlines else frozenset()
         marks = set(text.translate(None, _OTHERS))
@@ -144,9 +153,12 @@ class Values:
         for string, first, names in _BY_STRING:
             if first in marks and not names <= found and string in text:
                 found |= names
+        for name, look in _CLOSER.items():
+            if name in found and not look(text):
+                found -= {name}
         if _DOT in marks and b"." in self.values:
             found |= _NORMALISE
-        return found.union(name for name in tested if self.is_changed_by(name))
+        return found.union(name for name in TESTED if name not in tested or self.is_changed_by(name))
 
     def is_changed_by(self, name: str) -> bool:
         """The same for one transformation: whether it may change more of a value than the case of letters."""
@@ -163,7 +175,7 @@ class Values:
             return True
         text = self.joined
         if len(text.translate(None, trigger[0])) < len(text):
-            return True
+            return name not in _CLOSER or bool(_CLOSER[name](text))
         return any(string in text for string in trigger[1]) or (name in _NORMALISE and b"." in self.values)
 
     def along(self, chain: tuple[str, ...]) -> Iterator[tuple[Values, bool]]:

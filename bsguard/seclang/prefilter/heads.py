@@ -19,13 +19,15 @@ if TYPE_CHECKING:
     from bsguard.seclang.prefilter.scans import Scan
     from bsguard.seclang.request import Headers
 
-#: How many headers, sets of names and scalars are remembered, each at most twice.
+#: How many headers, sets of names, scalars and names are remembered, each at most twice.
 _HEADERS_REMEMBERED: Final = 4096
 _NAMES_REMEMBERED: Final = 512
 _SCALARS_REMEMBERED: Final = 2048
+_LENSES_REMEMBERED: Final = 128
+#: Names of headers are seldom longer.
+_NAME_BYTES_MAX: Final = 64
 #: Names that few requests share tell nothing for the next one; headers are seldom so many.
 _NAMES_MAX: Final = 64
-_NAMES_BYTES_MAX: Final = 4096
 
 #: A link, and the bit that says that it may match.
 Bit = tuple["Runnable", int]
@@ -39,6 +41,15 @@ class HeaderLink:
     bit: int
     #: Whether the scan decides; else the link is evaluated.
     scanned: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Lens:
+    """The links that look at headers of one name: what is scanned for, and what is evaluated at once."""
+
+    scan: Scan
+    scanned: tuple[Bit, ...]
+    evaluated: tuple[Bit, ...]
 
 
 class Heads:
@@ -57,6 +68,7 @@ class Heads:
         self._scalars = {name: (tuple(found), Recall[int](_SCALARS_REMEMBERED)) for name, found in scalars.items()}
         self._headers = Recall[int](_HEADERS_REMEMBERED)
         self._names = Recall[int](_NAMES_REMEMBERED)
+        self._lenses = Recall[_Lens](_LENSES_REMEMBERED)
 
     def of_headers(self, headers: Headers) -> int:
         """The bits of links that match on a header, or on the names of them all."""
@@ -67,7 +79,8 @@ class Heads:
             bits = remembered.get(key)
             if bits is None:
                 bits = self._of_header(name, value)
-                remembered.put(key, bits)
+                if len(name) <= _NAME_BYTES_MAX:
+                    remembered.put(key, bits)
             found |= bits
         return found
 
@@ -85,7 +98,7 @@ class Heads:
         evaluate = self._of_names
         if evaluate is None:
             return 0
-        if len(names) > _NAMES_MAX or sum(map(len, names)) > _NAMES_BYTES_MAX:
+        if len(names) > _NAMES_MAX or any(len(name) > _NAME_BYTES_MAX for name in names):
             return evaluate(names)
         bits = self._names.get(names)
         if bits is None:
@@ -94,14 +107,32 @@ class Heads:
         return bits
 
     def _of_header(self, name: bytes, value: bytes) -> int:
-        scanned, _ = self._scan.found(Values([value]))
-        found = 0
-        for one in self._links:
-            if one.scanned and not scanned & one.bit:
-                continue
-            if any(target.covers(name) for target in one.link.targets) and one.link.matches(value):
-                found |= one.bit
+        lens = self._lens(name.lower())
+        scanned, _ = lens.scan.found(Values([value]))
+        found = matching(lens.evaluated, value)
+        for link, bit in lens.scanned:
+            if scanned & bit and link.matches(value):
+                found |= bit
         return found
+
+    def _lens(self, name: bytes) -> _Lens:
+        """What looks at headers of this name (lower case)."""
+        if len(name) > _NAME_BYTES_MAX:
+            return self._made_lens(name)
+        lens = self._lenses.get(name)
+        if lens is None:
+            lens = self._made_lens(name)
+            self._lenses.put(name, lens)
+        return lens
+
+    def _made_lens(self, name: bytes) -> _Lens:
+        links = [one for one in self._links if any(target.covers(name) for target in one.link.targets)]
+        scanned = [(one.link, one.bit) for one in links if one.scanned]
+        wanted = 0
+        for _, bit in scanned:
+            wanted |= bit
+        evaluated = [(one.link, one.bit) for one in links if not one.scanned]
+        return _Lens(self._scan.only(wanted), tuple(scanned), tuple(evaluated))
 
 
 def matching(links: Sequence[Bit], value: bytes) -> int:

@@ -42,8 +42,12 @@ _PLANES: Final = 3
 #: As many patterns as are asked about sooner than the literals of all of them are found.
 _FEW_MAX: Final = 8
 _FEW_REMEMBERED: Final = 512
+#: Sets of literals of such a pattern are looked at if they are small.
+_FEW_LITERALS_MAX: Final = 8
 #: Whether a pattern occurs in a text.
 Search = Callable[[bytes], bool]
+#: A pattern (None if it is a literal), its bits, and sets of literals of each of which it needs one.
+_Alone = tuple[Search | None, int, tuple[tuple[bytes, ...], ...]]
 
 
 class Scanner(Protocol):
@@ -101,9 +105,11 @@ class LiteralScanner:
         self._width = len(sought)
         self._plane = (1 << self._width) - 1
         self._preset = 0
+        self._sets: list[tuple[frozenset[bytes], ...]] = []
         literals: dict[bytes, int] = {}
         for number, (one, _) in enumerate(sought):
             sets = (frozenset({one.lower()}),) if isinstance(one, bytes) else needed(one)[:_PLANES]
+            self._sets.append(sets)
             for plane in range(_PLANES):
                 bit = 1 << plane * self._width + number
                 if plane >= len(sets):
@@ -117,14 +123,14 @@ class LiteralScanner:
         self._bytes = {literal[0]: bits for literal, bits in literals.items() if len(literal) == 1}
         self._other_bytes = bytes(byte for byte in range(256) if byte not in self._bytes)
         #: For the bits of few patterns, these patterns, remembered.
-        self._few = Recall[tuple[tuple[Search, int], ...]](_FEW_REMEMBERED)
+        self._few = Recall[tuple[_Alone, ...]](_FEW_REMEMBERED)
 
     def scan(self, text: bytes, wanted: int, *, newlines: bool = True) -> int:
         """The bits, of those *wanted*, of the rules whose patterns occur in *text*."""
+        lower = text.lower()
         few = self._asked_alone(wanted)
         if few:
-            return _asked(few, text) & wanted
-        lower = text.lower()
+            return _asked(few, text, lower) & wanted
         held = self._preset
         singles = self._bytes
         for byte in set(lower.translate(None, self._other_bytes if newlines else self._other_bytes + b"\n")):
@@ -144,23 +150,33 @@ class LiteralScanner:
                 found |= bits
         return found & wanted
 
-    def _asked_alone(self, wanted: int) -> tuple[tuple[Search, int], ...]:
-        """The patterns that are *wanted*, if they are so few that each is asked about without looking for literals."""
+    def _asked_alone(self, wanted: int) -> tuple[_Alone, ...]:
+        """The patterns that are *wanted*, if they are so few that each is asked about by itself."""
         known = self._few.get(wanted)
         if known is None:
-            chosen = [(search, bits) for search, bits in self._sought if bits & wanted]
-            known = tuple((search, bits) for search, bits in chosen if search is not None)
-            if len(chosen) > _FEW_MAX or len(known) < len(chosen):
-                known = ()
+            chosen = [(number, bits) for number, (_, bits) in enumerate(self._sought) if bits & wanted]
+            are_few = len(chosen) <= _FEW_MAX and all(self._sought[number][0] for number, _ in chosen)
+            known = tuple(self._alone(number, bits) for number, bits in chosen) if are_few else ()
             self._few.put(wanted, known)
         return known
 
+    def _alone(self, number: int, bits: int) -> _Alone:
+        sets = [tuple(sorted(one)) for one in self._sets[number] if len(one) <= _FEW_LITERALS_MAX]
+        return self._sought[number][0], bits, tuple(sets)
 
-def _asked(patterns: Sequence[tuple[Search, int]], text: bytes) -> int:
+
+def _asked(patterns: Sequence[_Alone], text: bytes, lower: bytes) -> int:
     found = 0
-    for search, bits in patterns:
-        if search(text):
-            found |= bits
+    for search, bits, sets in patterns:
+        for literals in sets:
+            for literal in literals:
+                if literal in lower:
+                    break
+            else:
+                break
+        else:
+            if search is None or search(text):
+                found |= bits
     return found
 
 

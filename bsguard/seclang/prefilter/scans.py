@@ -81,6 +81,11 @@ class Scan:
             Recall(_WALKS_REMEMBERED),
         )
 
+    def only(self, wanted: int) -> Scan:
+        """The scan for some of the bits."""
+        chains = {chain: bits & wanted for chain, bits in self.chains if bits & wanted}
+        return Scan.of(self.scanner, self.tests, chains)
+
     def found(self, values: Values) -> tuple[int, frozenset[str]]:
         """The bits of the links that may match one of the values; and what may change more of these than their case."""
         if not values.values or not self.bits:

@@ -6,6 +6,7 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import urllib3
 
 from sample_app.artifacts.local_folder import LocalFolder
 
@@ -22,8 +23,6 @@ _NUMBERS = itertools.count()
 def s3_url() -> Iterator[str]:
     """A server that speaks S3, in this process."""
     server_module = pytest.importorskip("moto.server", reason="moto is not installed")
-    import moto.server  # noqa: F401
-
     server = server_module.ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -36,8 +35,6 @@ def make_s3(s3_url: str) -> Callable[[], Any]:
     """A storage in a bucket of its own."""
 
     def make() -> Any:
-        from obstore.store import S3Store
-
         from sample_app.artifacts.s3 import S3
 
         bucket = f"artifacts-{next(_NUMBERS)}"
@@ -48,10 +45,7 @@ def make_s3(s3_url: str) -> Callable[[], Any]:
             "region": "us-east-1",
             "client_options": {"allow_http": True},
         }
-        import urllib3
-
         urllib3.request("PUT", f"{s3_url}/{bucket}", headers={"Authorization": _AUTHORIZATION})
-        assert S3Store is not None
         return S3(f"s3://{bucket}/prefix", **options)
 
     return make

@@ -215,6 +215,8 @@ def test_the_first_attempt_wins_and_the_second_hears_so(store: Store, simulated:
     assert isinstance(second, Kept)
     assert second.winner.number == 2
     assert first == second
+    # Nothing is fetched for second place: there is nobody at this address.
+    assert keep(pipe, ["http://127.0.0.1:1/x.png"], attempt=Attempt(3)) == second
 
 
 def test_of_attempts_that_finish_together_one_wins(store: Store, simulated: dict[str, Simulated]) -> None:

@@ -1,0 +1,1 @@
+"""How well the session layer tells abuse from use: weeks of simulated customers and attackers, through the stack."""

@@ -1,0 +1,1 @@
+"""Kinds of abuse, one a file; dropping in a file adds one."""
