@@ -9,6 +9,8 @@ from typing import Final
 _WINDOWS: Final = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 #: More codings than this have no honest use, and each costs a pass.
 _CODINGS_MAX: Final = 4
+#: What is behind the end of a member is copied each time, so pieces are small.
+_PIECE_BYTES: Final = 4096
 
 
 def decoded(body: bytes, coding: str, bytes_max: int) -> bytes:
@@ -30,14 +32,15 @@ def decoded(body: bytes, coding: str, bytes_max: int) -> bytes:
 def _without(body: bytes, window: int, bytes_max: int) -> bytes | None:
     """The content of all members, which gzip may have several of (RFC 1952 §2.2); None if there is not even one."""
     found = bytearray()
-    rest = memoryview(body)
-    while rest and len(found) <= bytes_max:
-        stream = zlib.decompressobj(window)
+    stream = zlib.decompressobj(window)
+    at = 0
+    while at < len(body) and len(found) <= bytes_max:
+        if stream.eof:
+            stream = zlib.decompressobj(window)
+        piece = body[at : at + _PIECE_BYTES]
         try:
-            found += stream.decompress(rest, bytes_max + 1 - len(found))
+            found += stream.decompress(piece, bytes_max + 1 - len(found))
         except zlib.error:
             return bytes(found) or None
-        if not stream.eof:
-            break
-        rest = rest[len(rest) - len(stream.unused_data) :]
+        at += len(piece) - len(stream.unused_data)
     return bytes(found)
