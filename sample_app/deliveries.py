@@ -6,6 +6,7 @@ written down: which event goes where, how often it was tried, and when it is tri
 
 from __future__ import annotations
 
+import itertools
 import re
 import secrets
 from dataclasses import dataclass
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 SUBSCRIPTION_ID: Final = re.compile(r"whs_[0-9a-f]{32}", re.ASCII)
 
 BATCH: Final = 100
+
+# After that, no other try is begun: who works here has generations to look after, and receivers may be slow.
+WORK_MS: Final = 20 * SECOND_MS
 
 # Nobody else tries the same delivery meanwhile.
 _TRY_MS: Final = 60 * SECOND_MS
@@ -94,8 +98,9 @@ class Deliveries:
             return _disable(connection, subscription_id, self.clock())
 
     def work(self) -> int:
-        """Hand out new events, and try every delivery that is due; how many were tried."""
+        """Hand out new events, and try deliveries that are due, for a while; how many were tried."""
         self._hand_out()
+        end = self.clock() + WORK_MS
         with self.database.reading() as connection:
             found = connection.execute(
                 select(deliveries.c.event_id, deliveries.c.subscription_id)
@@ -103,7 +108,8 @@ class Deliveries:
                 .order_by(deliveries.c.due_at)
                 .limit(BATCH)
             ).all()
-        return sum(self._try(row.event_id, row.subscription_id) for row in found)
+        in_time = itertools.takewhile(lambda _row: self.clock() < end, found)
+        return sum(self._try(row.event_id, row.subscription_id) for row in in_time)
 
     def _hand_out(self) -> None:
         now = self.clock()

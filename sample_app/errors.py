@@ -226,7 +226,7 @@ class ErrorCode(Enum):
         503,
         "service_unavailable",
         "The service cannot answer at the moment.",
-        "The database does not answer.",
+        "The database, or the storage of files, does not answer.",
     )
     NO_PROVIDER = (
         "BSE2904",

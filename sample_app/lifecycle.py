@@ -53,6 +53,10 @@ if TYPE_CHECKING:
 _STEPS_MAX: Final = 32
 
 
+class _Overtaken(Exception):
+    """What a step was decided on is no longer so; the next step reads it again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Lifecycle:
     """Moves generations on. ``who`` names this process."""
@@ -175,11 +179,15 @@ class Lifecycle:
                 )
                 if moved is None:
                     return
+                # Whoever reports has the generation's row first, so from here on nobody changes an attempt by report.
+                made = attempts.of(connection, generation.generation_id)
+                if any(each.state.open or each.state is AttemptState.FINISHED for each in made):
+                    raise _Overtaken
                 attempts.add(connection, attempt)
                 event_system.record(connection, moved)
                 passing("attempt.writing")
-        except IntegrityError:
-            # Somebody whose lease had run out was faster; what he wrote is read in the next step.
+        except (IntegrityError, _Overtaken):
+            # Somebody whose lease had run out was faster, or a success came in; it is read in the next step.
             return
         passing("attempt.done")
         answer = port.submit(order, attempt.token, self.orders.webhook_url(provider, attempt.token))
@@ -235,8 +243,10 @@ class Lifecycle:
             return
         now = self.clock()
         with self.database.writing() as connection:
-            if isinstance(kept, Unavailable) and now < attempt.deadline_at:
-                due = self.timing.next_poll(attempt.polls + 1, now, attempt.deadline_at)
+            # It is paid for: what came in late is fetched for as long as what came in at once.
+            until = max(attempt.deadline_at, attempt.updated_at + self.timing.attempt)
+            if isinstance(kept, Unavailable) and now < until:
+                due = self.timing.next_poll(attempt.polls + 1, now, until)
                 finished = (AttemptState.FINISHED,)
                 attempts.note(connection, attempt, while_in=finished, polls=attempt.polls + 1, poll_at=due)
                 return

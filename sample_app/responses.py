@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException, InternalServerError
 
 from bsguard.billing import BillingError
+from sample_app.artifacts.store import StoreUnavailable
 from sample_app.errors import ApiError, ErrorCode
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def handle_errors(app: Flask) -> None:
     app.register_error_handler(ApiError, _api_error)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(SQLAlchemyError, _database_error)
+    app.register_error_handler(StoreUnavailable, _storage_error)
     app.register_error_handler(BillingError, _billing_error)
     # Flask logs what nobody handled, with its traceback, before it asks for this answer.
     app.register_error_handler(InternalServerError, _internal_error)
@@ -65,6 +67,15 @@ def _http_error(failed: HTTPException) -> Response:
 
 def _database_error(failed: Exception) -> Response:
     _log.error("The database does not answer.", exc_info=failed)
+    return _unavailable()
+
+
+def _storage_error(failed: StoreUnavailable) -> Response:
+    _log.error("The storage does not answer.", exc_info=failed)
+    return _unavailable()
+
+
+def _unavailable() -> Response:
     retry = {"Retry-After": str(RETRY_AFTER_SECONDS)}
     return _api_error(ApiError(ErrorCode.SERVICE_UNAVAILABLE, headers=retry))
 

@@ -30,6 +30,8 @@ UPGRADES: Final = {
     2: (
         "ALTER TABLE attempts ADD COLUMN quoted_micro_usd BIGINT NOT NULL DEFAULT 0",
         "UPDATE attempts SET quoted_micro_usd = spend_micro_usd",
+        "DROP INDEX idx_attempts_provider_updated",
+        "CREATE INDEX idx_attempts_updated ON attempts (updated_at)",
     ),
 }
 
@@ -110,7 +112,8 @@ attempts = Table(
     Column("cancel_asked", Boolean, nullable=False, default=False),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
-    Index("idx_attempts_provider_updated", "provider", "updated_at"),
+    # Serves the look at every provider's last minute.
+    Index("idx_attempts_updated", "updated_at"),
 )
 
 inbox = Table(

@@ -148,13 +148,18 @@ def test_tables_of_the_version_before_are_brought_up_to_date(tmp_path: Path) -> 
     database = Database(url(tmp_path))
     with database.writing() as connection:
         connection.execute(text("ALTER TABLE attempts DROP COLUMN quoted_micro_usd"))
+        connection.execute(text("DROP INDEX idx_attempts_updated"))
+        connection.execute(text("CREATE INDEX idx_attempts_provider_updated ON attempts (provider, updated_at)"))
         connection.execute(text("UPDATE control_plane_version SET version = 2"))
     database.dispose()
     again = Database(url(tmp_path))
     with again.reading() as connection:
         columns = {column["name"] for column in inspect(connection).get_columns("attempts")}
+        indexes = {index["name"] for index in inspect(connection).get_indexes("attempts")}
         found = connection.execute(text("SELECT version FROM control_plane_version")).scalars().all()
     again.dispose()
 
     assert columns == {column.name for column in attempts.columns}
+    assert indexes >= {index.name for index in attempts.indexes}
+    assert "idx_attempts_provider_updated" not in indexes
     assert found == [3]

@@ -15,6 +15,8 @@ from sample_app.providers.port import Accepted
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import pytest
+
     from tests.sample_app.fakes import FakeSender
     from tests.sample_app.story import Story
     from tests.sample_app.support import Service
@@ -123,6 +125,22 @@ def test_who_is_gone_hears_nothing_more(story: Story) -> None:
     assert len(deliver(story)) == 1
     assert story.service.parts.deliveries.list("acme")[0].disabled_at is not None
     assert story.service.parts.deliveries.list()[0].subscription_id == made.subscription_id
+
+
+def test_slow_receivers_do_not_hold_up_what_else_is_to_do(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sweeper's thread delivers, and has generations to look after too."""
+    story.service.parts.deliveries.subscribe("acme", "https://acme.example/hooks", "whsec_x")
+    story.start()
+    send = sender(story).send
+
+    def slowly(*given: Any) -> Sent:
+        story.service.clock.now += 15_000
+        return send(*given)
+
+    monkeypatch.setattr(sender(story), "send", slowly)
+    tried = [len(deliver(story)) for _ in range(3)]
+
+    assert tried == [2, 2, 0]
 
 
 def test_a_delivery_that_somebody_tries_is_not_tried_by_another(story: Story) -> None:

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sample_app.artifacts.store import StoreUnavailable
 from sample_app.files import UPLOAD_LIFETIME_MS
 from sample_app.jobs import Job
 from sample_app.signing import LINK_SECONDS, SESSION_SECONDS
 from sample_app.simulated import media
+from tests.sample_app.fakes import FakeArtifacts
 
 if TYPE_CHECKING:
     from tests.sample_app.support import Service
@@ -33,6 +35,21 @@ def test_an_upload_can_be_fetched_by_its_account_and_by_address(service: Service
     assert (served.content_type, served.content_length) == ("image/png", len(PNG))
     assert served.headers["X-Content-Type-Options"] == "nosniff"
     assert served.headers["Content-Disposition"] == "attachment"
+
+
+def test_a_storage_that_is_away_is_no_fault_of_the_request(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    headers = service.headers()
+    path = upload(service, headers).headers["Location"]
+    address = service.call("GET", path, headers=headers).headers["Location"]
+
+    def away(*_given: object) -> None:
+        raise StoreUnavailable("No space left on device")
+
+    for name in ("put", "open"):
+        monkeypatch.setattr(FakeArtifacts, name, away)
+    for answer in (upload(service, headers), service.call("GET", address)):
+        assert (answer.status_code, answer.get_json()["error"]["code"]) == (503, "BSE2902")
+        assert answer.headers["Retry-After"]
 
 
 def test_nobody_elses_file_is_found(service: Service) -> None:

@@ -10,7 +10,7 @@ from sample_app import attempts
 from sample_app.artifact_pipeline import Unavailable, Unusable, Winner
 from sample_app.jobs import Job
 from sample_app.providers.port import Absent, Accepted, Reason, Refused, Unknown, Working
-from tests.sample_app.fakes import failed, finished
+from tests.sample_app.fakes import FakeArtifacts, failed, finished
 
 if TYPE_CHECKING:
     from tests.sample_app.story import Story
@@ -340,6 +340,25 @@ def test_the_storage_is_looked_at_before_the_next_provider_is_paid(story: Story)
     assert story.service.port(SECOND_PROVIDER).asked("submit") == 0
 
 
+def test_nobody_else_is_paid_when_a_success_comes_in_at_the_last_moment(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes after it was decided to ask the next provider, and before that is written down."""
+    story.service.port(FIRST).submits[:] = [Accepted("job")]
+    story.start()
+    token = story.attempts()[0].token
+
+    def look(_artifacts: object, _account: str, _generation: str) -> None:
+        story.report(FIRST, token, "finished", "2")
+
+    monkeypatch.setattr(FakeArtifacts, "winner", look)
+    story.report(FIRST, token, "failed", "1")
+
+    assert story.states() == [(FIRST, "won")]
+    assert story.service.port(SECOND_PROVIDER).asked("submit") == 0
+    assert story.balance() == (97, 0)
+
+
 def test_outputs_that_cannot_be_used_go_to_the_next_provider_and_stay_in_the_books(story: Story) -> None:
     story.service.artifacts.answers[:] = [Unusable("wrong_content"), None]
     seen = story.start()
@@ -359,6 +378,30 @@ def test_outputs_that_cannot_be_fetched_are_tried_again(story: Story) -> None:
     assert story.sweep(9)["status"] == "running"
     assert story.sweep(9)["status"] == "succeeded"
     assert story.service.port(SECOND_PROVIDER).asked("submit") == 0
+
+
+def test_outputs_that_come_after_the_deadline_are_tried_again_too(story: Story) -> None:
+    story.service.port(FIRST).submits[:] = [Accepted("job")]
+    story.start()
+    story.sweep(900)
+    assert story.sweep(900)["status"] == "needs_reconcile"
+    story.service.artifacts.answers[:] = [Unavailable("timed_out"), None]
+    story.report(FIRST, story.attempts()[0].token, "finished")
+    assert story.states() == [(FIRST, "finished")]
+
+    assert story.sweep(30)["status"] == "succeeded"
+    assert story.service.port(SECOND_PROVIDER).asked("submit") == 0
+
+
+def test_outputs_that_can_never_be_fetched_are_given_up(story: Story) -> None:
+    story.service.artifacts.answers[:] = [Unavailable("timed_out")]
+    story.service.port(SECOND_PROVIDER).submits[:] = [REFUSED]
+    story.start()
+    for _ in range(2):
+        story.sweep(900)
+
+    assert (story.see()["status"], story.states()[0]) == ("failed", (FIRST, "failed"))
+    assert story.balance() == (100, 0)
 
 
 def test_what_was_not_delivered_is_not_charged(story: Story) -> None:

@@ -5,13 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import event
 
 from sample_app.catalogue import Provider
-from sample_app.policy_routing import Health, reorder
+from sample_app.database import Database
+from sample_app.policy_routing import WINDOW_MS, Health, health, reorder
 from sample_app.providers.port import Reason, Refused
 from tests.sample_app.story import SECOND
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.sample_app.story import Story
 
 FIRST, SECOND_PROVIDER = "replicate", "fal"
@@ -60,3 +64,15 @@ def test_a_provider_in_trouble_is_moved_back_and_not_left_out(story: Story) -> N
 def test_the_clients_order_wins(story: Story) -> None:
     assert story.start(generation_provider_order=["fal", "replicate"])["provider"] == "fal"
     assert story.start(generation_provider_order=["fal"])["provider"] == "fal"
+
+
+def test_health_reads_the_last_minute_and_not_the_whole_history(tmp_path: Path) -> None:
+    database, sent = Database(f"sqlite:///{tmp_path}/data.sqlite3"), []
+    with database.reading() as connection:
+        event.listen(connection, "before_cursor_execute", lambda *given: sent.append(given[2:4]))
+        health(connection, WINDOW_MS)
+        ((statement, values),) = sent
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values).all()
+    database.dispose()
+
+    assert "SEARCH attempts USING INDEX idx_attempts_updated" in str(plan)
