@@ -42,7 +42,8 @@ class Parameter:
         match = _PARAMETER.fullmatch(text)
         if match is None:
             raise Wanted('a parameter such as "ARGS:prompt" or "REQUEST_COOKIES:_ga*"')
-        return cls(match[1].upper(), match[2].lower() if match[2] else None)
+        # Brackets stand for themselves, since forms have names such as user[name]: they are no set of characters.
+        return cls(match[1].upper(), match[2].lower().replace("[", "[[]") if match[2] else None)
 
     def fits(self, key: str) -> bool:
         """Whether the entry *key* of its collection is meant."""

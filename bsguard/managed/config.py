@@ -196,12 +196,7 @@ class ManagedConfig(RulesConfig):
             for one in error.problems:
                 yield Problem(UNUSABLE_RULES, f"{prefix}CRS", str(one))
             return
-        if program.options.engine != "On":
-            message = (
-                f"the rule files say SecRuleEngine {program.options.engine}, so nothing would be refused; remove "
-                f"that, and set {prefix}MODE"
-            )
-            yield Problem(CONTRADICTION, f"{prefix}CRS", message)
+        yield from self.engine_problems(program, "CRS", prefix)
         known = {f"managed.{rule.id}" for rule in program.rules}.union(RULES)
         for rule, _ in self.rule_modes:
             if rule not in known:

@@ -27,7 +27,7 @@ def engine_request(request: Guarded) -> Request:
             headers.append((_name(key), text_bytes(value)))
     return Request(
         method=text_bytes(request.method),
-        target=_target(request),
+        target=_target(request).replace(b"#", b"%23"),  # the server left it there, so to the application it is text
         headers=tuple(headers),
         protocol=text_bytes(environ.get("SERVER_PROTOCOL") or "HTTP/1.0"),
         client=request.client.address.encode(),

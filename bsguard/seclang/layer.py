@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from bsguard.core.settings import Mode, Settings
     from bsguard.core.verdict import Action
     from bsguard.seclang.engine import Engine
-    from bsguard.seclang.model import Rule
+    from bsguard.seclang.model import Program, Rule
     from bsguard.seclang.request import Exclusion, Match
     from bsguard.seclang.ruleset import RuleSet
 
@@ -44,6 +44,8 @@ _VARIABLES_MAX: Final = 5
 _RULES_MAX: Final = 20
 #: Names of parameters that are remembered for each exception.
 _KEYS_MAX: Final = 8192
+#: Longer names are not remembered, so that memory stays bounded.
+_KEY_BYTES_MAX: Final = 128
 _TEXT_BYTES_MAX: Final = 64
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_.\-\[\]$@/*]{1,128}")
 _MACRO: Final = re.compile(r"%\{[^}]*\}")
@@ -72,6 +74,13 @@ class RulesConfig(LayerConfig):
             close = nearest(parameter.collection, NAMES)
             remedy = f"did you mean {close}?" if close else "write one such as ARGS:prompt"
             yield Problem(CONTRADICTION, f"{prefix}EXCEPTIONS", f"names a parameter that rules cannot see; {remedy}")
+
+    def engine_problems(self, program: Program, key: str, prefix: str) -> Iterator[Problem]:
+        """Rules of *program* that would switch the whole layer off without a word; *key* is the setting they are of."""
+        engine = program.options.engine
+        if engine != "On":
+            message = f"the rule files say SecRuleEngine {engine}, so nothing would be refused; remove that, and set "
+            yield Problem(CONTRADICTION, f"{prefix}{key}", f"{message}{prefix}MODE")
 
 
 C = TypeVar("C", bound=RulesConfig)
@@ -170,9 +179,10 @@ class RulesLayer(Layer[C]):
         exemptions = self.policy.exemptions(now)
         if not exemptions:
             return self._usual
-        if exemptions is not self._known[0]:
-            self._known = (exemptions, tuple(filter(None, map(self._excepted, exemptions))))
-        held = [one for one in self._known[1] if one.exemption.holds(request, now)]
+        known = self._known  # read once: another thread may be at a newer list
+        if exemptions is not known[0]:
+            self._known = known = (exemptions, tuple(filter(None, map(self._excepted, exemptions))))
+        held = [one for one in known[1] if one.exemption.holds(request, now)]
         if not held:
             return self._usual
         whole = (one.ids for one in held if one.target is None)
@@ -190,9 +200,13 @@ class RulesLayer(Layer[C]):
             return _Excepted(exemption, ids)
         fits = parameter.fits
 
-        @lru_cache(maxsize=_KEYS_MAX)  # many rules ask about the same few names
-        def excludes(key: bytes) -> bool:
+        def tested(key: bytes) -> bool:
             return fits(key.decode("utf-8", "backslashreplace"))
+
+        remembered = lru_cache(maxsize=_KEYS_MAX)(tested)  # many rules ask about the same few names
+
+        def excludes(key: bytes) -> bool:
+            return remembered(key) if len(key) <= _KEY_BYTES_MAX else tested(key)
 
         return _Excepted(exemption, ids, (ids, parameter.collection, excludes))
 

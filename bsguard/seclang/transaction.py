@@ -28,15 +28,17 @@ if TYPE_CHECKING:
 Entry = tuple[bytes, bytes]
 
 _ESCAPED: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
-_ABSOLUTE: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://[^/?]*")
+_ABSOLUTE: Final = re.compile(rb"\A[A-Za-z][A-Za-z0-9+.-]*://[^/?]*")
+#: In a quoted cookie, what Python's parsers undo for the application; rules see the value both ways.
+_QUOTED_PAIR: Final = re.compile(rb"\\(?:([0-3][0-7]{2})|(.))", re.DOTALL)
 _EMPTY: Final[list[Entry]] = [(b"", b"")]
 _NOTHING: Final[list[Entry]] = []
 #: What REQBODY_PROCESSOR becomes by the media type; a rule may change it in phase 1.
 _MEDIA: Final = (
     (re.compile(rb"\s*application/x-www-form-urlencoded\s*(?:;|$)", re.IGNORECASE), b"URLENCODED"),
     (re.compile(rb"\s*multipart/form-data\s*(?:[;,]|$)", re.IGNORECASE), b"MULTIPART"),
-    (re.compile(rb"\s*application/(?:[a-z0-9.-]+\+)?json\s*(?:;|$)", re.IGNORECASE), b"JSON"),
-    (re.compile(rb"\s*(?:application/(?:[a-z0-9.-]+\+)?|text/)xml\s*(?:;|$)", re.IGNORECASE), b"XML"),
+    (re.compile(rb"\s*application/(?:[^\s/;,]+\+)?json\s*(?:;|$)", re.IGNORECASE), b"JSON"),
+    (re.compile(rb"\s*(?:application/(?:[^\s/;,]+\+)?|text/)xml\s*(?:;|$)", re.IGNORECASE), b"XML"),
 )
 _MEDIA_REMEMBERED: Final = 256
 #: Processors that leave REQUEST_BODY empty: their bodies are read in parts, and raw markup would match rules for text.
@@ -306,10 +308,17 @@ def _cookies(line: bytes) -> list[Entry]:
     found: list[Entry] = []
     for part in line.split(b";"):
         name, _, value = part.partition(b"=")
-        name = name.strip()
+        name, value = name.strip(), value.strip()
         if name or value:
-            found.append((name, value.strip()))
+            found.append((name, value))
+        if b"\\" in value and value[:1] == value[-1:] == b'"':
+            found.append((name, _QUOTED_PAIR.sub(_unquoted, value[1:-1])))
     return found
+
+
+def _unquoted(match: re.Match[bytes]) -> bytes:
+    octal, char = match.groups()
+    return char if octal is None else bytes((int(octal, 8),))
 
 
 def _matched_vars(transaction: Transaction) -> list[Entry]:

@@ -86,6 +86,7 @@ class WafConfig(RulesConfig):
             for problem in error.problems:
                 yield Problem(UNREADABLE, f"{prefix}RULES", str(problem))
             return
+        yield from self.engine_problems(found, "RULES", prefix)
         if self.rules and not any(rule.id >= OWN_IDS_MIN for rule in found.rules):
             yield Problem(CONTRADICTION, f"{prefix}RULES", f"has no rule with an id from {OWN_IDS_MIN} on")
         known = [*descriptions(), *self.rule_ids(settings)]

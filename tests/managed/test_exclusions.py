@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -160,12 +162,14 @@ PARAMETERS: dict[str, tuple[str, str, bool]] = {
     "a name with a colon": ("ARGS:a:b", "ARGS:a:b", True),
     "the whole collection": ("REQUEST_BODY", "REQUEST_BODY", True),
     "a name across lines": ("ARGS:a*", "ARGS:a\nb", True),
+    "brackets": ("ARGS:user[name]", "ARGS:user[name]", True),
+    "brackets that are no set": ("ARGS:user[name]", "ARGS:usern", False),
 }
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_what_a_parameter_covers(name: str) -> None:
-    assert len(PARAMETERS) == 8
+    assert len(PARAMETERS) == 10
     text, found, covered = PARAMETERS[name]
 
     assert Parameter.parse(text).covers(found) is covered
@@ -189,3 +193,18 @@ def test_an_unknown_collection_is_an_error_that_names_the_nearest() -> None:
 
     with pytest.raises(ConfigError, match=r"EXCEPTIONS: names a parameter that rules cannot see; did you mean ARGS\?"):
         judge(environ(), settings={"EXCEPTIONS": [exception]}, config={})
+
+
+def test_long_names_are_held_against_an_exception_and_not_kept() -> None:
+    exemption = Exemption.parse({"rule": "waf.942", "parameter": "REQUEST_COOKIES:q*", **WHY})
+    excepted = Small(hello)._excepted(exemption)
+    assert excepted is not None
+    assert excepted.target is not None
+    excludes = excepted.target[2]
+
+    tracemalloc.start()
+    assert all(excludes(b"q%d" % number + b"a" * 50_000) for number in range(20))
+    gc.collect()
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 500_000

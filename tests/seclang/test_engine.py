@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, NamedTuple
 
 import pytest
@@ -293,3 +294,20 @@ def test_a_query_longer_than_allowed_is_refused() -> None:
     seen = RuleSet.parse("").inspect(target="/?" + "a=b&" * (Limits().arguments_max + 1))
 
     assert (seen.verdict.action, seen.verdict.status) == ("deny", 413)
+
+
+def test_an_address_within_the_target_stays_in_request_uri() -> None:
+    rules = RuleSet.parse('SecRule REQUEST_URI "@contains evil" "id:1,phase:1,deny"')
+    assert not rules.inspect(target="/go?to=http://evil/x").verdict.allowed
+    assert rules.inspect(target="http://evil/x").verdict.allowed
+
+
+def test_a_long_target_is_read_in_linear_time() -> None:
+    rules = RuleSet.parse('SecRule REQUEST_URI "@contains evil" "id:1,phase:1,deny"')
+
+    def cost(size: int) -> float:
+        begun = time.thread_time()
+        rules.inspect(target="/" + "a" * size)
+        return time.thread_time() - begun
+
+    assert min(cost(32_000) for _ in range(3)) < 0.1  # more than half a second where it is quadratic

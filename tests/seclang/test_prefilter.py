@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import re
+import tracemalloc
 from typing import TYPE_CHECKING
 
 import pytest
@@ -352,6 +354,22 @@ def test_nearly_no_rule_of_the_rule_set_is_evaluated_for_every_request() -> None
     of_requests = [rule.id for rule in rules.program.rules if rule.phase in (1, 2) and rule.id in rules.unfiltered]
 
     assert len(of_requests) <= 6
+
+
+def test_a_header_with_a_long_name_takes_no_more_memory_than_another() -> None:
+    rules = RuleSet.parse(
+        'SecRule REQUEST_HEADERS "@rx attack" "id:1,phase:1,deny"\n'
+        'SecRule REQUEST_HEADERS_NAMES "@rx evil" "id:2,phase:1,deny"'
+    )
+    for number in range(20):
+        rules.inspect(headers=((f"X-{number}-" + "a" * 60_000, "1"),))
+    tracemalloc.start()
+    for number in range(20):
+        rules.inspect(headers=((f"Y-{number}-" + "a" * 60_000, "1"),))
+    gc.collect()
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 300_000
 
 
 def test_what_no_scan_has_looked_at_is_not_taken_for_idle() -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import gzip
 import json
+import time
 import zlib
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 import pytest
 
 from bsguard import ConfigError, Waf, guard
 from bsguard.core.config import Wanted
+from bsguard.seclang.bodies.coding import decoded
 from bsguard.standard import read_plan
 from bsguard.testing import environ, run
 from bsguard.waf.profiles import PROFILES, Profile
@@ -250,3 +253,65 @@ def test_a_compressed_body_is_looked_into(coding: str) -> None:
 def test_a_body_that_only_says_it_is_compressed_is_looked_at_as_it_is() -> None:
     headers = {**JSON, "Content-Encoding": "gzip"}
     assert judged(None, "POST", "/", headers=headers, body=json.dumps({"q": SQL}).encode())[0] == "403"
+
+
+def test_every_member_of_a_compressed_body_is_looked_into() -> None:
+    body = gzip.compress(b"page=1&") + gzip.compress(b"q=" + quote(SQL).encode())
+    headers = {"Content-Type": "application/x-www-form-urlencoded", "Content-Encoding": "gzip"}
+    status, events = judged(None, "POST", "/v1/items", headers=headers, body=body)
+    assert status.startswith("403")
+    assert "waf.102001" in [event.rule for event in events if event.name == "rule.matched"]
+
+
+@pytest.mark.parametrize("coding", ["identity, gzip", "gzip, deflate", "gzip,identity"])
+def test_several_codings_are_taken_off_in_their_order(coding: str) -> None:
+    body = json.dumps({"q": SQL}).encode()
+    for one in coding.replace(" ", "").split(","):
+        body = {"gzip": gzip.compress, "deflate": zlib.compress, "identity": bytes}[one](body)
+    status, events = judged(None, "POST", "/v1/items", headers={**JSON, "Content-Encoding": coding}, body=body)
+    assert status.startswith("403")
+    assert "waf.102001" in [event.rule for event in events if event.name == "rule.matched"]
+
+
+@pytest.mark.parametrize("media_type", ["application/a_b+json", "application/a+b+json", "application/vnd.a!+json"])
+def test_whatever_an_application_takes_for_json_is_read_as_json(media_type: str) -> None:
+    body = b'{"q": "' + "".join(f"\\u{ord(char):04x}" for char in SQL).encode() + b'"}'
+    _, events = judged(None, "POST", "/v1/items", headers={"Content-Type": media_type}, body=body)
+    matched = [event for event in events if event.name == "rule.matched"]
+    assert [(event.rule, event.variables) for event in matched] == [("waf.102001", ("ARGS:json.q",))]
+
+
+def test_a_quoted_cookie_is_read_as_the_application_reads_it() -> None:
+    text = "<script>alert(1)</script>"
+    octal = "".join(f"\\{ord(char):03o}" for char in text)
+    status, events = judged(None, "GET", "/", headers={"Cookie": f'a=1; b="{octal}"'})
+    assert status.startswith("403")
+    matched = next(event for event in events if event.name == "rule.matched")
+    assert matched.variables == ("REQUEST_COOKIES:b",)
+
+
+def test_rule_files_that_switch_the_engine_off_are_an_error(tmp_path: Path) -> None:
+    (tmp_path / "own.conf").write_text('SecRuleEngine DetectionOnly\nSecRule ARGS "@streq x" "id:900001,deny"\n')
+    with pytest.raises(ConfigError, match="the rule files say SecRuleEngine DetectionOnly, so nothing would be refuse"):
+        read_plan({"WAF_RULES": [str(tmp_path / "own.conf")]})
+
+
+def test_a_name_with_brackets_can_be_excepted_and_nothing_else_is() -> None:
+    exception = {"rule": "waf.102001", "parameter": "ARGS:user[name]*", "comment": "names are names"}
+    excepted, _ = judged(None, "GET", f"/?user[name]={quote(SQL)}", settings={"EXCEPTIONS": [exception]})
+    other, _ = judged(None, "GET", f"/?usern={quote(SQL)}", settings={"EXCEPTIONS": [exception]})
+    assert (excepted[:3], other[:3]) == ("200", "403")
+
+
+@pytest.mark.parametrize("target", ["/?a=1#" + SQL.replace(" ", "+"), "/x#" + quote("<script>alert(1)</script>")])
+def test_what_a_server_leaves_behind_a_hash_is_looked_at(target: str) -> None:
+    path, _, query = target.partition("?")
+    request = environ("GET", "/") | {"PATH_INFO": unquote(path), "QUERY_STRING": query, "RAW_URI": target}
+    assert str(run(Waf(fine, None), request).status).startswith("403")
+
+
+def test_many_members_are_taken_apart_in_linear_time() -> None:
+    body = gzip.compress(b"") * 100_000
+    begun = time.thread_time()
+    assert decoded(body, "gzip", 1_000_000) == b""
+    assert time.thread_time() - begun < 1  # more than two seconds where everything behind each member is copied

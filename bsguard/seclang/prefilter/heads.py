@@ -75,7 +75,7 @@ class Heads:
         found = self._of_all_names(tuple([name for name, _ in headers])) if self._of_names is not None else 0
         remembered = self._headers
         for name, value in headers:
-            key = (name, digest(value))
+            key = (digest(name), digest(value))
             bits = remembered.get(key)
             if bits is None:
                 bits = self._of_header(name, value)
