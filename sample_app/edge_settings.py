@@ -43,9 +43,11 @@ DEFAULTS: Final[Mapping[str, object]] = {
     "CONTROL_PLANE_ARTIFACTS": "",
     # The largest output that is fetched from a provider.
     "CONTROL_PLANE_ARTIFACT_BYTES_MAX": str(512 * 1024 * 1024),
-    # Whether providers, outputs and customers' webhooks may be plain HTTP and on this machine or its network. For
-    # trying things out; with it, whoever may name a webhook's address can reach what this server can reach.
-    "CONTROL_PLANE_PRIVATE_NETWORK": "no",
+    # Whether providers and their outputs may be plain HTTP and on this machine or its network.
+    "CONTROL_PLANE_PRIVATE_PROVIDERS": "no",
+    # Whether customers' webhooks may. For trying things out: whoever may name an address there then reaches what this
+    # server can reach. Apart from the other, so that a provider of one's own does not open this.
+    "CONTROL_PLANE_PRIVATE_WEBHOOKS": "no",
 }
 
 _TOKEN: Final = re.compile(r"[!-~]{1,512}", re.ASCII)
@@ -76,13 +78,14 @@ class EdgeSettings:
     replicate_wait_seconds: int
     artifacts: str
     artifact_bytes_max: int
-    private_network: bool
+    private_providers: bool
+    private_webhooks: bool
 
 
 def read(config: Mapping[str, object], instance_path: str, problems: list[str]) -> EdgeSettings:
     """The settings out of *config*; what cannot be used is added to *problems*, without repeating any value."""
     reader = _Reader(config, problems)
-    private = reader.switch("CONTROL_PLANE_PRIVATE_NETWORK")
+    private = reader.switch("CONTROL_PLANE_PRIVATE_PROVIDERS")
     artifacts = reader.text("CONTROL_PLANE_ARTIFACTS") or str(Path(instance_path) / "artifacts")
     if artifacts.startswith("s3:") and not _S3.fullmatch(artifacts):
         problems.append("CONTROL_PLANE_ARTIFACTS must be a folder or s3://bucket/prefix.")
@@ -96,7 +99,8 @@ def read(config: Mapping[str, object], instance_path: str, problems: list[str]) 
         replicate_wait_seconds=reader.whole("CONTROL_PLANE_REPLICATE_WAIT_SECONDS", 0, 60),
         artifacts=artifacts,
         artifact_bytes_max=reader.whole("CONTROL_PLANE_ARTIFACT_BYTES_MAX", 1, 2**40),
-        private_network=private,
+        private_providers=private,
+        private_webhooks=reader.switch("CONTROL_PLANE_PRIVATE_WEBHOOKS"),
     )
 
 

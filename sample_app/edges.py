@@ -42,15 +42,14 @@ def open_edges(settings: EdgeSettings, clock: Clock) -> Edges:
     """The edges that the settings name. Nothing is connected to yet."""
     ports = adapters(settings, clock)
     bounds = Bounds(total_seconds=DOWNLOAD_SECONDS_MAX, answer_bytes_max=settings.artifact_bytes_max)
-    private = settings.private_network
     downloads = {
-        provider: Outbound(Reach(given.output_hosts, private=private), bounds)
+        provider: Outbound(Reach(given.output_hosts, private=settings.private_providers), bounds)
         for provider, given in settings.providers.items()
     }
     return Edges(
         ports=ports,
         artifacts=Pipeline(_store(settings.artifacts), ports, downloads, settings.artifact_bytes_max),
-        sender=WebhookSender(Outbound(Reach(private=private))),
+        sender=WebhookSender(Outbound(Reach(private=settings.private_webhooks))),
     )
 
 

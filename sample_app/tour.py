@@ -71,7 +71,8 @@ def main() -> int:
         "BSGUARD_EVENTS_LOGGED": "false",
         "CONTROL_PLANE_BIND": f"127.0.0.1:{port}",
         # The simulated providers are on this machine; so are we, for their reports.
-        "CONTROL_PLANE_PRIVATE_NETWORK": "yes",
+        "CONTROL_PLANE_PRIVATE_PROVIDERS": "yes",
+        "CONTROL_PLANE_PRIVATE_WEBHOOKS": "yes",
         "CONTROL_PLANE_PUBLIC_URL": f"http://127.0.0.1:{port}",
         "CONTROL_PLANE_SWEEP_SECONDS": "0.5",
     }

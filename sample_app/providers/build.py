@@ -27,7 +27,7 @@ def adapters(settings: EdgeSettings, clock: Clock) -> Mapping[Provider, Provider
     """An adapter for each provider in *settings*."""
     # The operator names these addresses, so the hosts are free; what is private is the operator's word too.
     bounds = Bounds(total_seconds=settings.provider_seconds_max + settings.replicate_wait_seconds)
-    outbound = Outbound(Reach(private=settings.private_network), bounds)
+    outbound = Outbound(Reach(private=settings.private_providers), bounds)
     made: dict[Provider, ProviderPort] = {}
     for provider, given in settings.providers.items():
         scheme = "Key" if provider is Provider.FAL else "Bearer"

@@ -35,7 +35,7 @@ def test_without_tokens_no_provider_is_used() -> None:
     settings, problems = settle({})
     edges = open_edges(settings, system_clock)
 
-    assert (problems, dict(edges.ports), settings.private_network) == ([], {}, False)
+    assert (problems, dict(edges.ports), settings.private_providers) == ([], {}, False)
     assert settings.artifacts == "/instance/artifacts"
 
 
@@ -62,9 +62,17 @@ def test_no_secret_is_shown_by_what_holds_it() -> None:
 
 
 def test_numbers_and_switches_may_be_pythons() -> None:
-    settings, problems = settle({"CONTROL_PLANE_PROVIDER_SECONDS_MAX": 7, "CONTROL_PLANE_PRIVATE_NETWORK": True})
+    settings, problems = settle({"CONTROL_PLANE_PROVIDER_SECONDS_MAX": 7, "CONTROL_PLANE_PRIVATE_PROVIDERS": True})
 
-    assert (problems, settings.provider_seconds_max, settings.private_network) == ([], 7, True)
+    assert (problems, settings.provider_seconds_max, settings.private_providers) == ([], 7, True)
+
+
+@pytest.mark.parametrize(("opened", "outcome"), [("PROVIDERS", "not_https"), ("WEBHOOKS", "unreachable")])
+def test_a_provider_of_ones_own_does_not_open_the_network_to_customers(opened: str, outcome: str) -> None:
+    settings, problems = settle(ALL | {f"CONTROL_PLANE_PRIVATE_{opened}": "yes"})
+    sent = open_edges(settings, system_clock).sender.send("http://127.0.0.1:1/", SECRET, "evt_1", 1, b"{}")
+
+    assert (problems, sent.outcome) == ([], outcome)
 
 
 def test_s3_is_chosen_by_its_address() -> None:
@@ -97,7 +105,7 @@ REFUSED: list[tuple[dict[str, object], str]] = [
     ({"CONTROL_PLANE_PROVIDER_SECONDS_MAX": "\u0661"}, "from 1 to 600"),
     ({"CONTROL_PLANE_PROVIDER_SECONDS_MAX": None}, "must be text"),
     ({"CONTROL_PLANE_ARTIFACTS": "s3:/bucket"}, "a folder or s3://bucket/prefix"),
-    ({"CONTROL_PLANE_PRIVATE_NETWORK": "perhaps"}, "must be yes or no"),
+    ({"CONTROL_PLANE_PRIVATE_WEBHOOKS": "perhaps"}, "must be yes or no"),
 ]
 
 

@@ -37,7 +37,7 @@ def ports(simulated: dict[str, Simulated]) -> dict[str, ProviderPort]:
 
 
 def make_ports(simulated: dict[str, Simulated], **changed: str) -> dict[str, ProviderPort]:
-    config = {"CONTROL_PLANE_PRIVATE_NETWORK": "yes", "CONTROL_PLANE_PROVIDER_SECONDS_MAX": "1"}
+    config = {"CONTROL_PLANE_PRIVATE_PROVIDERS": "yes", "CONTROL_PLANE_PROVIDER_SECONDS_MAX": "1"}
     for one in simulated.values():
         config |= one.settings()
     problems: list[str] = []
