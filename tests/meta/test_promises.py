@@ -165,6 +165,10 @@ REMEDIES = {
     ),
     "protocol.target.double-slash": ("GET", "/a//b", {}, {}, {"PROTOCOL_PATH_FORMS": ["double-slash"]}),
     "body.size": ("POST", "/", JSON, {"body": b" " * 200_000 + b"{}"}, {"INSPECT_BYTES_MAX": 1_048_576}),
+    "waf.102001": (
+        *("POST", "/", JSON, {"body": b'{"comment": "1 union select password from users -- "}'}),
+        {"WAF_PROFILES": [{"parameter": "comment", "profile": "free_text"}]},
+    ),
 }
 
 

@@ -112,7 +112,7 @@ def test_any_value_is_read_or_wanted_otherwise(key: str) -> None:
 
 
 def test_every_setting_has_a_reader() -> None:
-    assert len(READERS) == 58
+    assert len(READERS) == 59
 
 
 exemptions = st.fixed_dictionaries(

@@ -177,7 +177,7 @@ INVALID = [
     ({"model": "reef-1", "generation_output_number": 10**400}, "generation_output_number"),
     ({"model": "reef-1", "generation_output_number": "2"}, "generation_output_number"),
     ({"model": "reef-1", "generation_output_number": None}, "generation_output_number"),
-    ({"model": "reef-1", "generation_input_file": "../../etc/passwd"}, "generation_input_file"),
+    ({"model": "reef-1", "generation_input_file": "my reef.png"}, "generation_input_file"),
     ({"model": "current-1", "generation_duration": -4}, "generation_duration"),
     ({"model": "current-1", "generation_duration": 61}, "generation_duration"),
     ({"model": "current-1", "generation_resolution": 720}, "generation_resolution"),

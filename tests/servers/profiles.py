@@ -15,8 +15,10 @@ SURFACES = [
     {"name": "api", "kind": "api", "hosts": ["api.test"], "prefixes": ["/v1"]},
     {"name": "web", "kind": "web", "hosts": ["www.test"]},
 ]
+# These tests are about what is well-formed. A well-formed attack is refused by the waf layer, which has its own.
+LAYERS = ["protocol", "limiter", "managed", "contract", "session", "tenant"]
 # All requests come from one address, more of them than any client has reason to send.
-UNLIMITED = {"MODE": "enforce", "LIMITER_GLOBAL_RATE": "1000000/second"}
+UNLIMITED = {"MODE": "enforce", "LIMITER_GLOBAL_RATE": "1000000/second", "LAYERS": LAYERS}
 ENFORCE = {**UNLIMITED, "SURFACES": SURFACES}
 
 

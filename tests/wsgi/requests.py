@@ -46,6 +46,9 @@ def _broken_chunks() -> dict[str, Any]:
     return environ("POST", "/v1/items", headers=JSON, chunked=True) | {"wsgi.input": Breaking(b'{"a":')}
 
 
+#: The layer with rules reads every body, and so refuses forms that are larger than what is inspected; leave it out.
+WITHOUT_WAF = {"LAYERS": ["protocol", "limiter", "managed", "contract", "session", "tenant"]}
+
 PASSING = (
     Case("a GET", _get("/v1/items")),
     Case("a GET with a query", _get("/v1/items?q=caf%C3%A9+au+lait&n=1")),

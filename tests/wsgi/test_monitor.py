@@ -11,7 +11,7 @@ from bsguard import Protocol, Tenant, guard, stack
 from bsguard.core import codes
 from bsguard.core.verdict import Finding
 from bsguard.testing import environ
-from tests.wsgi.requests import PASSING, PASSING_COUNT, REFUSED, REFUSED_COUNT, SETTINGS
+from tests.wsgi.requests import PASSING, PASSING_COUNT, REFUSED, REFUSED_COUNT, SETTINGS, WITHOUT_WAF
 from tests.wsgi.support import (
     App,
     Breaking,
@@ -39,7 +39,7 @@ JSON = {"Content-Type": "application/json"}
 
 def monitored(app: Any, way: str, folder: Path, emit: Any) -> Any:
     if way == "guard":
-        return guard(app, {**SETTINGS, "STATE_DIR": folder / "state", "EVENTS_STORED": False}, emit=emit)
+        return guard(app, {**SETTINGS, "STATE_DIR": folder / "state", "EVENTS_STORED": False, **WITHOUT_WAF}, emit=emit)
     layers = [partial(layer, settings=SETTINGS, mode="monitor", emit=emit) for layer in (Protocol, Tenant)]
     return stack(app, *(layers if way == "fused" else [layers[0], passing, layers[1]]))
 

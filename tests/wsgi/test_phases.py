@@ -12,7 +12,7 @@ from bsguard.core import codes
 from bsguard.core.layer import Layer
 from bsguard.core.verdict import ALLOW, Finding
 from bsguard.testing import environ, run
-from tests.wsgi.requests import REFUSED, SETTINGS
+from tests.wsgi.requests import REFUSED, SETTINGS, WITHOUT_WAF
 from tests.wsgi.support import App, Counting, Untouchable, cases, copying, denier, hello, passing, raiser, reader
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ UNREAD = [
     ("a length of nothing", "POST", {"Content-Type": "application/json", "Content-Length": "0"}, b""),
 ]
 
-QUIET = {"MODE": "enforce", "EVENTS_STORED": False}
+QUIET = {"MODE": "enforce", "EVENTS_STORED": False, **WITHOUT_WAF}
 UNWANTING = {
     "protocol": lambda app, _: Protocol(app),
     "tenant": lambda app, _: Tenant(app),

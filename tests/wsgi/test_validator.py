@@ -12,7 +12,7 @@ import pytest
 
 from bsguard import Protocol, Tenant, guard, stack
 from bsguard.testing import environ
-from tests.wsgi.requests import ALL, SETTINGS
+from tests.wsgi.requests import ALL, SETTINGS, WITHOUT_WAF
 from tests.wsgi.support import Breaking, ClientGone, cases, copying, observer, passing, read_body, reader, serve
 
 JSON = {"Content-Type": "application/json"}
@@ -43,7 +43,9 @@ def stacks(mode: Any, app: Any, folder: Any) -> dict[str, Any]:
         "fused": stack(inside, protocol, tenant, reading, observing),
         "interrupted": stack(inside, protocol, validator, passing, tenant),
         "interrupted by a copy": stack(inside, tenant, copying, validator, protocol),
-        "guard": guard(inside, {**SETTINGS, "MODE": mode, "STATE_DIR": folder / "state", "EVENTS_STORED": False}),
+        "guard": guard(
+            inside, {**SETTINGS, "MODE": mode, "STATE_DIR": folder / "state", "EVENTS_STORED": False, **WITHOUT_WAF}
+        ),
     }
 
 
