@@ -15,17 +15,14 @@ from bsguard import ConfigError, Protocol, Tenant
 from bsguard.core.config import Wanted, info_of, settings_of
 from bsguard.core.exemptions import Exemption
 from bsguard.core.settings import Settings
-from bsguard.limiter.config import LimiterConfig
 from bsguard.observe.config import EventsConfig
-from bsguard.protocol.config import ProtocolConfig
 from bsguard.protocol.rules import RULES
-from bsguard.standard import read_plan
-from bsguard.tenant.layer import TenantConfig
+from bsguard.standard import LAYERS, layer_class, read_plan
 from bsguard.testing import environ, run
 from tests.property.support import app, joined, looks, native
 
-GROUPS = {"": Settings, "PROTOCOL_": ProtocolConfig, "TENANT_": TenantConfig}
-GROUPS |= {"LIMITER_": LimiterConfig, "EVENTS_": EventsConfig}
+GROUPS = {"": Settings, "EVENTS_": EventsConfig}
+GROUPS |= {f"{name.upper()}_": layer_class(name).config_class for name in LAYERS}
 READERS = {prefix + key: info_of(one).read for prefix, cls in GROUPS.items() for key, one in settings_of(cls).items()}
 
 texts = (
@@ -112,7 +109,7 @@ def test_any_value_is_read_or_wanted_otherwise(key: str) -> None:
 
 
 def test_every_setting_has_a_reader() -> None:
-    assert len(READERS) == 59
+    assert len(READERS) == 117
 
 
 exemptions = st.fixed_dictionaries(
