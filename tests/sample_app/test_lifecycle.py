@@ -1,4 +1,7 @@
-"""From accepted to its end: whatever providers do, a generation is charged once or released once."""
+"""From accepted to its end: whatever providers do, a generation is charged once or released once.
+
+It is longer than others because its cases share one story.
+"""
 
 from __future__ import annotations
 

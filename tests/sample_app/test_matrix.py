@@ -36,6 +36,7 @@ def world(tmp_path: Path, database_url: str, providers: dict[str, Simulated]) ->
         yield running
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("route", ROUTES)
 def test_every_fault_ends_as_it_must(world: World, route: str) -> None:
     seen = run(world, "quiet", [(route, fault) for fault in Fault])
