@@ -10,13 +10,17 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from werkzeug import Response
 
+from bsguard import Waf
+from bsguard.testing import environ, run
 from tests.meta.support import DOCS, PACKAGE, samples
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 QUICKSTART = DOCS / "quickstart.md"
+WAF = DOCS / "howto" / "waf.md"
 ORDER = b'{"price": 100, "price": 1}'
 _SECONDS_MAX = 60.0
 
@@ -128,3 +132,19 @@ def test_gunicorn_takes_the_settings_that_are_told(quickstart: Path) -> None:
     done = python(quickstart, "-m", "gunicorn", "--check-config", "-c", "gunicorn.conf.py", "app:app")
 
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        ("/?u=http://localhost:6379/", 403),
+        ("/?u=https://127.0.0.1", 403),
+        ("/?u=http://localhost.example.com", 200),
+        ("/?q=how+to+reach+localhost", 200),
+    ],
+)
+def test_the_rule_that_the_guide_writes_does_what_it_says(tmp_path: Path, target: str, status: int) -> None:
+    (rule,) = (sample.text for sample in samples(WAF) if sample.language == "apache")
+    (tmp_path / "own.conf").write_text(rule, encoding="utf-8")
+    app = Waf(Response("fine"), {"RULES": [str(tmp_path / "own.conf")], "DEFAULTS": False})
+    assert run(app, environ("GET", target)).status == status
