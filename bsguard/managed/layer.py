@@ -11,6 +11,7 @@ from bsguard.core.events import ResponseMatched
 from bsguard.managed.config import ManagedConfig
 from bsguard.managed.folder import WITHOUT_RULES
 from bsguard.managed.rules import RULES
+from bsguard.seclang.engine import Engine
 from bsguard.seclang.layer import RulesLayer, matched_facts
 from bsguard.seclang.operators import integer
 from bsguard.seclang.request import Response, text_bytes
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from bsguard.core.driver import ResponseHead
     from bsguard.core.request import Request
     from bsguard.seclang.bodies import Limits
-    from bsguard.seclang.engine import Engine
     from bsguard.seclang.model import Rule
 
 _LEVEL: Final = "paranoia-level/"
@@ -79,8 +79,8 @@ class Managed(RulesLayer[ManagedConfig]):
 
     def observe(self, request: Request, response: ResponseHead) -> None:
         """Let the rules see the answer, and report what they find. It is on its way already, so nothing is refused."""
-        engine: Engine | None = request.memo.pop(self, None)
-        if engine is None or not self.config.response or response.refused_by:
+        engine = request.memo.pop(self, None)
+        if not isinstance(engine, Engine) or not self.config.response or response.refused_by:
             return
         reported, spared = len(engine.matches), len(engine.spared)
         headers = tuple((text_bytes(name), text_bytes(value)) for name, value in response.headers)

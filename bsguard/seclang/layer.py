@@ -19,6 +19,7 @@ from bsguard.core.layer import Layer, LayerConfig
 from bsguard.core.verdict import ALLOW, Finding, Note, Verdict, body_finding
 from bsguard.seclang.bodies import Limits
 from bsguard.seclang.bodies.coding import decoded
+from bsguard.seclang.engine import Engine
 from bsguard.seclang.facts import engine_request
 from bsguard.seclang.macros import read_template
 from bsguard.seclang.operators import integer
@@ -33,9 +34,9 @@ if TYPE_CHECKING:
     from bsguard.core.request import Request
     from bsguard.core.settings import Mode, Settings
     from bsguard.core.verdict import Action
-    from bsguard.seclang.engine import Engine
     from bsguard.seclang.model import Program, Rule
     from bsguard.seclang.request import Exclusion, Match
+    from bsguard.seclang.request import Request as Asked
     from bsguard.seclang.ruleset import RuleSet
 
 #: Names of variables in one event, and in one finding.
@@ -117,43 +118,63 @@ class RulesLayer(Layer[C]):
 
     def inspect_head(self, request: Request) -> Verdict:
         """Phase 1; on a streaming path phase 2 as well, which then sees no body."""
-        engine = self.begin(request)
+        asked = engine_request(request)
+        glance = self.rule_set.glance
+        found = None if glance is None else glance.of_head(asked)
+        if found is not None:
+            request.memo[self] = _Clear(asked, found)
+            return ALLOW
+        engine = request.memo[self] = self.begin(request, asked)
         engine.head()
         if request.streaming:
             engine.body(b"")
-        request.memo[self] = engine
         return self._verdict(engine, 0, 0)
 
     def inspect_body(self, request: Request) -> Verdict:
         """Phase 2. A body that is too large or broken is a finding, and the rules see everything else."""
-        engine: Engine | None = request.memo.get(self)
-        if engine is None or not engine.going_on:
+        so_far: Engine | _Clear | None = request.memo.get(self)
+        if so_far is None or (isinstance(so_far, Engine) and not so_far.going_on):
             return ALLOW
-        reported, spared = len(engine.matches), len(engine.spared)
         body, broken = b"", None
-        if request.body.present and self._wants_body(request, engine):
+        if request.body.present and self._wants_body(request, so_far):
             try:
                 body = request.body.read(self._body_bytes_max(request))
             except BodyError as error:
                 broken = body_finding(error)
         coding = request.header("HTTP_CONTENT_ENCODING")
-        engine.body(decoded(body, coding, self.settings.inspect_bytes_max) if coding else body)
-        verdict = self._verdict(engine, reported, spared)
+        if coding:
+            body = decoded(body, coding, self.settings.inspect_bytes_max)
+        verdict = self._with_body(request, so_far, body)
         if broken is None:
             return verdict
         return Verdict((*verdict.findings, broken), unreadable=request.body.failed)
 
-    def begin(self, request: Request) -> Engine:
-        """The rules over *request*, none of which has run."""
-        return self.rule_set.begin(engine_request(request), self._exclusions(request))
+    def _with_body(self, request: Request, so_far: Engine | _Clear, body: bytes) -> Verdict:
+        """What the rules make of the whole request."""
+        if isinstance(so_far, Engine):
+            engine = so_far
+        elif not body:
+            return ALLOW
+        else:
+            engine = request.memo[self] = self.begin(request, so_far.asked, so_far.found)
+            engine.head()
+        reported, spared = len(engine.matches), len(engine.spared)
+        engine.body(body)
+        return self._verdict(engine, reported, spared)
+
+    def begin(self, request: Request, asked: Asked, found: int | None = None) -> Engine:
+        """The rules over *request*, which is *asked* in the engine's terms; none has run. *found* is of the glance."""
+        return self.rule_set.begin(asked, self._exclusions(request), found)
 
     def counts(self, engine: Engine, rule: Rule) -> bool:  # noqa: ARG002  for subclasses to say
         """Whether what *rule* adds to a score is among what decides."""
         return True
 
-    def _wants_body(self, request: Request, engine: Engine) -> bool:
+    def _wants_body(self, request: Request, so_far: Engine | _Clear) -> bool:
         """Whether the rules look into the body at all."""
-        if not engine.transaction.request_body or not self.rule_set.looks_at(2):
+        if isinstance(so_far, Engine) and not so_far.transaction.request_body:
+            return False
+        if not self.rule_set.looks_at(2):
             return False
         paths = self.settings.file_paths
         if not paths or not any(pattern.matches(request.path) for pattern in paths):
@@ -289,6 +310,14 @@ class RulesLayer(Layer[C]):
             return value.decode() if value.isdigit() else "…"
 
         return printable(_MACRO.sub(filled, rule.message)) or "a rule without a message"
+
+
+@dataclass(frozen=True, slots=True)
+class _Clear:
+    """A request whose head no rule can match, and what of it rules wait for all the same."""
+
+    asked: Asked
+    found: int
 
 
 @dataclass(frozen=True, slots=True)

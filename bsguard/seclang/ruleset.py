@@ -12,6 +12,7 @@ from bsguard.seclang.courses import settle, settled_ids
 from bsguard.seclang.engine import Engine
 from bsguard.seclang.folding import fold
 from bsguard.seclang.prefilter.build import build
+from bsguard.seclang.prefilter.glance import Glance
 from bsguard.seclang.prefilter.scanners import available
 from bsguard.seclang.request import NO_EXCLUSIONS, Request, Response, text_bytes
 
@@ -39,6 +40,8 @@ class RuleSet:
         prefilter = build(plan, settled, self.tier)
         shortcuts = None if prefilter is None else Shortcuts(prefilter, settled, settled_ids(plan, settled), courses)
         self._plan = dataclasses.replace(plan, shortcuts=shortcuts)
+        #: What tells requests that no rule can match; None where these rules leave no such request.
+        self.glance = Glance.of(self._plan, program.options, self.limits)
 
     @classmethod
     def load(cls, paths: Iterable[str | Path], *, limits: Limits | None = None) -> RuleSet:
@@ -82,9 +85,15 @@ class RuleSet:
         """The same for a request that is already in bytes."""
         return self.begin(request).run(response)
 
-    def begin(self, request: Request, exclusions: Exclusions = NO_EXCLUSIONS) -> Engine:
-        """The rules at work on one request, to be run phase by phase as its parts arrive."""
-        return Engine(self._plan, self.program.options, request, self.limits, exclusions)
+    def begin(self, request: Request, exclusions: Exclusions = NO_EXCLUSIONS, found: int | None = None) -> Engine:
+        """The rules at work on one request, to be run phase by phase as its parts arrive.
+
+        *found* is what a glance at its head has found, so that nobody looks there again.
+        """
+        engine = Engine(self._plan, self.program.options, request, self.limits, exclusions)
+        if found is not None:
+            engine.transaction.found_before(found)
+        return engine
 
     @property
     def unfiltered(self) -> dict[int, str]:

@@ -186,6 +186,11 @@ class Transaction:
         store: dict[bytes, bytes] = self.stores.setdefault(collection, {})  # type: ignore[assignment]
         return store
 
+    def found_before(self, found: int) -> None:
+        """Take over what was found in the whole head beforehand, so that the prefilter need not look again."""
+        self.found = found
+        self.is_changed = False
+
     # From the request to variables.
 
     def _read_head(self) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bsguard.core.request import Request
     from bsguard.seclang import Limits
     from bsguard.seclang.engine import Engine
+    from bsguard.seclang.request import Request as Asked
 
 
 class Waf(RulesLayer[WafConfig]):
@@ -49,9 +50,9 @@ class Waf(RulesLayer[WafConfig]):
             (one, frozenset(rule.id for rule in rules if one.tag in rule.tags)) for one in self.config.profiles
         )
 
-    def begin(self, request: Request) -> Engine:
+    def begin(self, request: Request, asked: Asked, found: int | None = None) -> Engine:
         """The rules over *request*, without those that cannot work for a parameter."""
-        engine = super().begin(request)
+        engine = super().begin(request, asked, found)
         for profile, ids in self._profiles:
             if profile.path is None or profile.path.matches(request.path):
                 engine.transaction.exclusions.append((ids, profile.parameter.collection, profile.fits))

@@ -32,7 +32,8 @@ def _profiles() -> tuple[tuple[Profile, frozenset[int]], ...]:
 
 def judged(request: Request, *, declared: bool = True) -> Engine:
     """What the rules make of *request*; without *declared*, as if no field were declared as free text."""
-    engine = rules().begin(request)
+    glance = rules().glance
+    engine = rules().begin(request, found=None if glance is None else glance.of_head(request))
     if declared:
         for profile, numbers in _profiles():
             engine.transaction.exclusions.append((numbers, profile.parameter.collection, profile.fits))

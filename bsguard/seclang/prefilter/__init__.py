@@ -21,12 +21,13 @@ if TYPE_CHECKING:
     from bsguard.seclang.prefilter.recall import Recall
     from bsguard.seclang.prefilter.scans import Scan
     from bsguard.seclang.prefilter.wholes import Whole
+    from bsguard.seclang.request import Request
     from bsguard.seclang.transaction import Transaction
 
 #: Methods and protocols are short; what is longer is not worth remembering.
-_SHORT_BYTES_MAX: Final = 64
-#: Scalars that requests repeat, besides the request line.
-REMEMBERED: Final = frozenset({"REMOTE_ADDR"})
+SHORT_BYTES_MAX: Final = 64
+#: Scalars that requests repeat, besides the request line, and the fields of a request that they are.
+REMEMBERED: Final = {"REMOTE_ADDR": "client"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,16 +138,17 @@ class Prefilter:
     def candidates(self, transaction: Transaction) -> int:
         """The bits of links that may match what the transaction holds now."""
         if transaction.found < 0:
-            transaction.found = self._of_head(transaction)
+            transaction.found = self.of_repeated(transaction.request) | self._of_head_line(transaction)
         if transaction.is_changed:
             transaction.is_changed = False
-            transaction.found_later = self._of_parts(transaction)
+            transaction.found_later = self.of_parts(transaction)
         found = transaction.found | transaction.found_later
         for name, links in self.body_scalars:
             found |= matching(links, transaction.first(name))
         return found
 
-    def _of_parts(self, transaction: Transaction) -> int:
+    def of_parts(self, transaction: Transaction) -> int:
+        """The bits of links on what may grow from phase to phase: arguments, cookies, files, bodies."""
         found = 0
         for part in self.parts:
             found |= _of_part(transaction, part)
@@ -155,23 +157,28 @@ class Prefilter:
                 found |= bits
         return found
 
-    def _of_head(self, transaction: Transaction) -> int:
-        request = transaction.request
+    def of_repeated(self, request: Request) -> int:
+        """The bits of links and rules on headers and on who sent them."""
         found = self.heads.of_headers(request.headers)
         for whole, bit in self.wholes:
             if whole.matters(request):
                 found |= bit
         for name in self.remembered:
-            found |= self.heads.of_scalar(name, transaction.first(name))
-        key = request.method, digest(request.target), request.protocol
-        of_line = self.remembered_lines.get(key)
-        if of_line is None:
-            of_line = self._of_line(transaction)
-            if len(request.method) + len(request.protocol) <= _SHORT_BYTES_MAX:
-                self.remembered_lines.put(key, of_line)
-        return found | of_line
+            found |= self.heads.of_scalar(name, getattr(request, REMEMBERED[name]))
+        return found
 
-    def _of_line(self, transaction: Transaction) -> int:
+    def _of_head_line(self, transaction: Transaction) -> int:
+        """The bits of links on the request line, remembered."""
+        request = transaction.request
+        key = request.method, digest(request.target), request.protocol
+        found = self.remembered_lines.get(key)
+        if found is None:
+            found = self.of_line(transaction)
+            if len(request.method) + len(request.protocol) <= SHORT_BYTES_MAX:
+                self.remembered_lines.put(key, found)
+        return found
+
+    def of_line(self, transaction: Transaction) -> int:
         """The bits of links on the request line and what it is made of; what the scan finds is evaluated."""
         found = 0
         for name, links in self.scalars:

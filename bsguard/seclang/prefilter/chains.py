@@ -53,7 +53,7 @@ _CLOSER: Final[Mapping[str, Callable[[bytes], object]]] = {
 #: Transformations of which that is no question of bytes: whether they may change one of the lines of a text.
 TESTED: Final[Mapping[str, Callable[[bytes], bool]]] = {"unwrap": may_be_wrapped}
 #: Transformations of which it is known when they change something.
-FORESEEN: Final = TRIGGERS.keys() | TESTED.keys()
+FORESEEN: Final = frozenset(TRIGGERS.keys() | TESTED.keys())
 #: The same by byte, and by the byte that the string begins with.
 _BY_BYTE: Final = {
     byte: frozenset(name for name, (marks, _) in TRIGGERS.items() if byte in marks)
@@ -140,11 +140,18 @@ class Values:
             position = starts[number + 1]
         return frozenset(found)
 
-    def changing(self, tested: Iterable[str] = TESTED) -> frozenset[str]:
+    def changing(self, names: frozenset[str] = FORESEEN) -> frozenset[str]:
         """The transformations, of those in ``FORESEEN``, that may change more than the case of letters.
 
-        Of those in ``TESTED`` only the *tested* are looked at; the others may.
+        Only *names* are looked at; the others may.
         """
+        found = FORESEEN - names
+        if not names.isdisjoint(TRIGGERS):
+            found |= self._triggered()
+        return found.union(name for name in names if name in TESTED and self.is_changed_by(name))
+
+    def _triggered(self) -> frozenset[str]:
+        """The same of those in ``TRIGGERS``, for all of them together."""
         text = self.joined
         found: frozenset[str] = _SEES_NEWLINES if self.has_newlines else frozenset()
         marks = set(text.translate(None, _OTHERS))
@@ -158,7 +165,7 @@ class Values:
                 found -= {name}
         if _DOT in marks and b"." in self.values:
             found |= _NORMALISE
-        return found.union(name for name in TESTED if name not in tested or self.is_changed_by(name))
+        return found
 
     def is_changed_by(self, name: str) -> bool:
         """The same for one transformation: whether it may change more of a value than the case of letters."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from bsguard.seclang.prefilter.chains import CHANGES_CASE, FORESEEN, TESTED, Values
+from bsguard.seclang.prefilter.chains import CHANGES_CASE, FORESEEN, Values
 from bsguard.seclang.prefilter.recall import Recall
 
 if TYPE_CHECKING:
@@ -61,8 +61,8 @@ class Scan:
     chains: tuple[tuple[tuple[str, ...], int], ...]
     #: All the bits.
     bits: int
-    #: Transformations of the chains that are foreseen by a test.
-    tested: tuple[str, ...]
+    #: Transformations of the chains of which it is known when they change something.
+    foreseen: frozenset[str]
     #: Ways through the chains, by the transformations that change something.
     walks: Recall[Walk]
 
@@ -77,7 +77,7 @@ class Scan:
             tuple((test, bit & bits) for test, bit in tests if bit & bits),
             tuple(chains.items()),
             bits,
-            tuple(name for name in TESTED if any(name in chain for chain in chains)),
+            frozenset(name for chain in chains for name in chain) & FORESEEN,
             Recall(_WALKS_REMEMBERED),
         )
 
@@ -90,7 +90,7 @@ class Scan:
         """The bits of the links that may match one of the values; and what may change more of these than their case."""
         if not values.values or not self.bits:
             return 0, frozenset()
-        changing = values.changing(self.tested)
+        changing = values.changing(self.foreseen)
         walk = self._walk(changing)
         if len(values.joined) > _POOLED_BYTES_MAX:
             return self._each(values, walk), changing
