@@ -99,7 +99,7 @@ class Engine:
             return
         transaction = self.transaction
         if body is not transaction.request.body:
-            transaction.request = dataclasses.replace(transaction.request, body=body)
+            transaction.request = transaction.request.with_body(body)
         transaction.read_body()
         self.phase(2)
         self._refuse_unread()
