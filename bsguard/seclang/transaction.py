@@ -20,6 +20,7 @@ from bsguard.seclang.variables import SCALARS, WRITABLE
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from bsguard.seclang.compiler import Runnable
     from bsguard.seclang.macros import Template
     from bsguard.seclang.prefilter import Seen
     from bsguard.seclang.request import Request, Response
@@ -41,6 +42,8 @@ _MEDIA: Final = (
     (re.compile(rb"\s*(?:application/(?:[^\s/;,]+\+)?|text/)xml\s*(?:;|$)", re.IGNORECASE), b"XML"),
 )
 _MEDIA_REMEMBERED: Final = 256
+#: As many values as it is remembered of what becomes of them on their way through transformations.
+_STAGES_MAX: Final = 8192
 #: Processors that leave REQUEST_BODY empty: their bodies are read in parts, and raw markup would match rules for text.
 _WITHOUT_RAW_BODY: Final = frozenset({b"MULTIPART", b"XML"})
 
@@ -51,6 +54,7 @@ class Transaction:
     __slots__ = (
         "_keyed",
         "_media",
+        "_stages",
         "body_forced",
         "exclusions",
         "found",
@@ -79,6 +83,8 @@ class Transaction:
         self.tx_is_known = tx_is_known
         self.values: dict[str, list[Entry]] = {}
         self._keyed: dict[str, dict[bytes, list[Entry]]] = {}
+        #: What became of values on their way through transformations.
+        self._stages: dict[tuple[tuple[Callable[[bytes], bytes], ...], bool, bytes], list[bytes]] = {}
         #: Rules switched off by ``ctl:ruleRemove…``, by id.
         self.removed: set[int] = set()
         #: Targets taken away by ``ctl:ruleRemoveTarget…``: ids, name of the collection, test of the key.
@@ -154,6 +160,17 @@ class Transaction:
             else:
                 filled.append(self.first(part.name, part.key))
         return b"".join(filled)
+
+    def stages(self, link: Runnable, value: bytes) -> list[bytes]:
+        """What the operator of *link* sees of a value: worked out once, however many rules look at it in this way."""
+        known = self._stages
+        key = (link.transformations, link.multi_match, value)
+        found = known.get(key)
+        if found is None:
+            found = link.stages(value)
+            if len(known) < _STAGES_MAX:
+                known[key] = found
+        return found
 
     # What rules change.
 
