@@ -39,6 +39,11 @@ def _matched_name(transaction: Transaction) -> list[Entry]:
     return [(b"", transaction.matched[-1][0] if transaction.matched else b"")]
 
 
+def _header_names(transaction: Transaction) -> list[Entry]:
+    names = transaction.values["REQUEST_HEADERS_NAMES"] = [(name, name) for name, _ in transaction.request.headers]
+    return names
+
+
 def _request_line(transaction: Transaction) -> list[Entry]:
     request = transaction.request
     transaction.scalar("REQUEST_LINE", b"%s %s %s" % (request.method, request.target, request.protocol))
@@ -94,6 +99,7 @@ MADE: Final[Mapping[str, Callable[[Transaction], list[Entry]]]] = {
     "MATCHED_VARS": _matched_vars,
     "MATCHED_VARS_NAMES": _matched_names,
     "REQUEST_BASENAME": _basename,
+    "REQUEST_HEADERS_NAMES": _header_names,
     "REQUEST_LINE": _request_line,
     "REQUEST_URI": _request_uri,
     "UNIQUE_ID": _unique_id,

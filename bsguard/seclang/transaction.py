@@ -31,6 +31,7 @@ Entry = tuple[bytes, bytes]
 _QUOTED_PAIR: Final = re.compile(rb"\\(?:([0-3][0-7]{2})|(.))", re.DOTALL)
 _EMPTY: Final[list[Entry]] = [(b"", b"")]
 _NOTHING: Final[list[Entry]] = []
+_NO_QUERY: Final = ParsedBody()
 #: What REQBODY_PROCESSOR becomes by the media type; a rule may change it in phase 1.
 _MEDIA: Final = (
     (re.compile(rb"\s*application/x-www-form-urlencoded\s*(?:;|$)", re.IGNORECASE), b"URLENCODED"),
@@ -219,7 +220,6 @@ class Transaction:
         values["REMOTE_ADDR"] = [(b"", request.client)]
         headers = list(request.headers)
         values["REQUEST_HEADERS"] = headers
-        values["REQUEST_HEADERS_NAMES"] = [(name, name) for name, _ in headers]
         cookies: list[Entry] = []
         media: bytes | None = None
         for header, content in headers:
@@ -230,7 +230,7 @@ class Transaction:
                 media = content
         values["REQUEST_COOKIES"] = cookies
         values["REQUEST_COOKIES_NAMES"] = [(name, name) for name, _ in cookies]
-        queried = parse_urlencoded(query, self.limits)
+        queried = parse_urlencoded(query, self.limits) if query else _NO_QUERY
         arguments = list(queried.arguments)
         values["ARGS_GET"] = values["ARGS"] = arguments
         values["ARGS_GET_NAMES"] = values["ARGS_NAMES"] = [(name, name) for name, _ in arguments]
