@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Callable
+from functools import lru_cache
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
@@ -63,6 +64,8 @@ _BY_STRING: Final = [
     (string, string[0], frozenset(name for name, (_, strings) in TRIGGERS.items() if string in strings))
     for string in dict.fromkeys(string for _, strings in TRIGGERS.values() for string in strings)
 ]
+#: How many sets of bytes that matter are remembered, with what they trigger.
+_MARKS_REMEMBERED: Final = 512
 #: All other bytes say nothing.
 _OTHERS: Final = bytes(sorted(set(range(256)) - _BY_BYTE.keys() - {first for _, first, _ in _BY_STRING}))
 _NORMALISE: Final = frozenset(name for name in TRIGGERS if name.startswith("normali"))
@@ -117,6 +120,15 @@ class Values:
         self._changing: dict[str, bool] = {}
         self._starts: list[int] | None = None
 
+    def parted(self) -> tuple[Values, Values]:
+        """The values that hold a byte that matters to a transformation in ``TRIGGERS``, and those that do not."""
+        if self.has_newlines:
+            return self, Values(())
+        marked = [value for value in self.values if value.translate(None, _OTHERS)]
+        if len(marked) == len(self.values):
+            return self, Values(())
+        return Values(marked), Values([value for value in self.values if not value.translate(None, _OTHERS)])
+
     def pieces(self) -> set[bytes]:
         """The values in lower case, as which scanning sees them."""
         if self.has_newlines:
@@ -153,12 +165,12 @@ class Values:
     def _triggered(self) -> frozenset[str]:
         """The same of those in ``TRIGGERS``, for all of them together."""
         text = self.joined
-        found: frozenset[str] = _SEES_NEWLINES if self.has_newlines else frozenset()
-        marks = set(text.translate(None, _OTHERS))
-        for byte in marks & _BY_BYTE.keys():
-            found |= _BY_BYTE[byte]
-        for string, first, names in _BY_STRING:
-            if first in marks and not names <= found and string in text:
+        marks = frozenset(text.translate(None, _OTHERS))
+        found, strings = _marked(marks)
+        if self.has_newlines:
+            found |= _SEES_NEWLINES
+        for string, names in strings:
+            if string in text:
                 found |= names
         for name, look in _CLOSER.items():
             if name in found and not look(text):
@@ -220,6 +232,13 @@ class Values:
             distinct = list(dict.fromkeys(changed))
             following = self._next[name] = self if distinct == self.values else Values(distinct)
         return following
+
+
+@lru_cache(maxsize=_MARKS_REMEMBERED)
+def _marked(marks: frozenset[int]) -> tuple[frozenset[str], tuple[tuple[bytes, frozenset[str]], ...]]:
+    """What the bytes of a text trigger, and the strings that may be in it and trigger more."""
+    found = frozenset[str]().union(*(_BY_BYTE[byte] for byte in marks & _BY_BYTE.keys()))
+    return found, tuple((string, names) for string, first, names in _BY_STRING if first in marks and not names <= found)
 
 
 def _transformed(name: str, values: Sequence[bytes]) -> Iterable[bytes]:
