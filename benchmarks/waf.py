@@ -21,7 +21,7 @@ from tests.seclang.crs import TESTS
 from tests.waf.corpus.attacks import attacks
 from tests.waf.corpus.benign import benign
 from tests.waf.corpus.score import Score, score
-from tests.waf.given import LIBINJECTION, crs, libinjection
+from tests.waf.given import LIBINJECTION, attacks_of_another_class, crs, libinjection
 from tests.waf.judge import FREE_TEXT, judge, judge_undeclared
 
 if TYPE_CHECKING:
@@ -75,6 +75,10 @@ def _judgements(theirs: Callable[[Request], bool] | None) -> list[dict[str, Any]
     if TESTS.is_dir():
         add("CRS's tests, positive", lambda: crs(positive=True), ">= 90 %", hostile=True)
         negative = add("CRS's tests, negative", lambda: crs(positive=False), "<= 2 %", hostile=False)
+        listed = attacks_of_another_class()
+        honest_of_these = [one for one in crs(positive=False) if one.name not in listed]
+        honest = score(honest_of_these, judge, hostile=False)
+        rows.append(_row("  of these without an attack of another class", honest, "<= 2 %", None))
         if theirs is not None:
             only = [one for one in negative.wrong if not theirs(one.request)]
             rows.append(_share("  of these let pass by CRS itself", len(only), negative.total.total()))
@@ -153,7 +157,8 @@ def _hard() -> list[dict[str, Any]]:
 
 
 def _text(unit: str) -> Callable[[int], bytes]:
-    return lambda size: json.dumps({"prompt": (unit * (size // len(unit) + 1))[:size]}).encode()
+    """Whole units, so that both sizes end alike: half an escape at the end may be what a rule waits for."""
+    return lambda size: json.dumps({"prompt": unit * (size // len(unit))}).encode()
 
 
 HARD: Final[dict[str, Callable[[int], bytes]]] = {

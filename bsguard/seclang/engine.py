@@ -103,7 +103,7 @@ class Engine:
             return
         transaction = self.transaction
         if body is not transaction.request.body:
-            transaction.request = dataclasses.replace(transaction.request, body=body)
+            transaction.request = transaction.request.with_body(body)
         transaction.read_body()
         self.phase(2)
         self._refuse_unread()
@@ -308,7 +308,7 @@ class Engine:
                 if scanned is not None:
                     entries = scanned.narrow(entries, seen)
             for key, value in entries:
-                for stage in (value,) if is_idle else link.stages(value):
+                for stage in (value,) if is_idle else transaction.stages(link, value):
                     captures = match(stage)
                     if (captures is None) != negated:
                         continue

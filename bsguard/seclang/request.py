@@ -41,6 +41,10 @@ class Request:
     #: UNIQUE_ID; made up where empty.
     unique_id: bytes = b""
 
+    def with_body(self, body: bytes) -> Request:
+        """The same request, now that its body has arrived."""
+        return Request(self.method, self.target, self.headers, body, self.protocol, self.client, self.unique_id)
+
 
 @dataclass(frozen=True, slots=True)
 class Response:

@@ -20,6 +20,7 @@ from bsguard.seclang.variables import SCALARS, WRITABLE
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from bsguard.seclang.compiler import Runnable
     from bsguard.seclang.macros import Template
     from bsguard.seclang.prefilter import Seen
     from bsguard.seclang.request import Request, Response
@@ -41,6 +42,8 @@ _MEDIA: Final = (
     (re.compile(rb"\s*(?:application/(?:[^\s/;,]+\+)?|text/)xml\s*(?:;|$)", re.IGNORECASE), b"XML"),
 )
 _MEDIA_REMEMBERED: Final = 256
+#: As many values as it is remembered of what becomes of them on their way through transformations.
+_STAGES_MAX: Final = 8192
 #: Processors that leave REQUEST_BODY empty: their bodies are read in parts, and raw markup would match rules for text.
 _WITHOUT_RAW_BODY: Final = frozenset({b"MULTIPART", b"XML"})
 
@@ -50,6 +53,8 @@ class Transaction:
 
     __slots__ = (
         "_keyed",
+        "_media",
+        "_stages",
         "body_forced",
         "exclusions",
         "found",
@@ -78,6 +83,8 @@ class Transaction:
         self.tx_is_known = tx_is_known
         self.values: dict[str, list[Entry]] = {}
         self._keyed: dict[str, dict[bytes, list[Entry]]] = {}
+        #: What became of values on their way through transformations.
+        self._stages: dict[tuple[tuple[Callable[[bytes], bytes], ...], bool, bytes], list[bytes]] = {}
         #: Rules switched off by ``ctl:ruleRemove…``, by id.
         self.removed: set[int] = set()
         #: Targets taken away by ``ctl:ruleRemoveTarget…``: ids, name of the collection, test of the key.
@@ -154,6 +161,17 @@ class Transaction:
                 filled.append(self.first(part.name, part.key))
         return b"".join(filled)
 
+    def stages(self, link: Runnable, value: bytes) -> list[bytes]:
+        """What the operator of *link* sees of a value: worked out once, however many rules look at it in this way."""
+        known = self._stages
+        key = (link.transformations, link.multi_match, value)
+        found = known.get(key)
+        if found is None:
+            found = link.stages(value)
+            if len(known) < _STAGES_MAX:
+                known[key] = found
+        return found
+
     # What rules change.
 
     def write(self, collection: str, key: bytes, sign: str, value: bytes) -> None:
@@ -194,25 +212,14 @@ class Transaction:
     # From the request to variables.
 
     def _read_head(self) -> None:
-        request = self.request
-        target = request.target
-        without_fragment = target.partition(b"#")[0]
-        path, _, query = without_fragment.partition(b"?")
-        decoded = _decoded(path)
-        scalars = {
-            "REQUEST_METHOD": request.method,
-            "REQUEST_PROTOCOL": request.protocol,
-            "REQUEST_LINE": b"%s %s %s" % (request.method, target, request.protocol),
-            "REQUEST_URI_RAW": target,
-            "REQUEST_URI": _ABSOLUTE.sub(b"", _decoded(without_fragment), count=1),
-            "REQUEST_FILENAME": decoded,
-            "REQUEST_BASENAME": re.split(rb"[/\\]", decoded)[-1],
-            "QUERY_STRING": query,
-            "REMOTE_ADDR": request.client,
-        }
-        values = self.values
-        for name, value in scalars.items():
-            values[name] = [(b"", value)]
+        request, values = self.request, self.values
+        path, _, query = request.target.partition(b"#")[0].partition(b"?")
+        values["REQUEST_METHOD"] = [(b"", request.method)]
+        values["REQUEST_PROTOCOL"] = [(b"", request.protocol)]
+        values["REQUEST_URI_RAW"] = [(b"", request.target)]
+        values["REQUEST_FILENAME"] = [(b"", _decoded(path))]
+        values["QUERY_STRING"] = [(b"", query)]
+        values["REMOTE_ADDR"] = [(b"", request.client)]
         headers = list(request.headers)
         values["REQUEST_HEADERS"] = headers
         values["REQUEST_HEADERS_NAMES"] = [(name, name) for name, _ in headers]
@@ -233,6 +240,7 @@ class Transaction:
         if queried.error:
             self.scalar("URLENCODED_ERROR", b"1")
             self.unread = queried
+        self._media = media or b""
         self.scalar("REQBODY_PROCESSOR", _processor(media) if media else b"")
 
     def read_body(self) -> None:
@@ -252,7 +260,7 @@ class Transaction:
         if parse is None and raw and body:
             self.set("REQUEST_BODY_PLAIN", [(b"", body), *((b"", part) for part in parts_of_plain(body, self.limits))])
         if parse is not None and body:
-            self._take(parse(body, self.first("REQUEST_HEADERS", b"content-type"), self.limits))
+            self._take(parse(body, self._media, self.limits))
 
     def _take(self, parsed: ParsedBody) -> None:
         arguments = list(parsed.arguments)
@@ -261,17 +269,15 @@ class Transaction:
         self.set("ARGS_POST_NAMES", names)
         self.set("ARGS", self.values["ARGS_GET"] + arguments)
         self.set("ARGS_NAMES", self.values["ARGS_GET_NAMES"] + names)
-        self.set("FILES", list(parsed.files))
-        self.set("FILES_NAMES", [(name, name) for name, _ in parsed.files])
-        self.set("FILES_SIZES", [(name, b"%d" % size) for name, size in parsed.file_sizes])
         self.scalar("FILES_COMBINED_SIZE", b"%d" % sum(size for _, size in parsed.file_sizes))
-        self.set("MULTIPART_FILENAME", list(parsed.files))
-        self.set("MULTIPART_NAME", [(name, name) for name, _ in parsed.files])
-        self.set("MULTIPART_PART_HEADERS", list(parsed.part_headers))
+        if parsed.files or parsed.part_headers:
+            self._take_parts(parsed)
         for flag in parsed.flags:
             self.scalar(f"MULTIPART_{flag}", b"1")
         texts = [(b"/*", text) for text in parsed.xml_texts] + [(b"//text()", text) for text in parsed.xml_runs]
-        self.set("XML", texts + [(b"//@*", value) for value in parsed.xml_attributes])
+        texts += [(b"//@*", value) for value in parsed.xml_attributes]
+        if texts:
+            self.set("XML", texts)
         if parsed.strict_error:
             self.scalar("MULTIPART_STRICT_ERROR", b"1")
         if parsed.error:
@@ -280,6 +286,16 @@ class Transaction:
             for name in ("REQBODY_ERROR", "REQBODY_PROCESSOR_ERROR"):
                 self.scalar(name, b"1")
                 self.scalar(f"{name}_MSG", message)
+
+    def _take_parts(self, parsed: ParsedBody) -> None:
+        """The same for the parts of a multipart body."""
+        names = [(name, name) for name, _ in parsed.files]
+        self.set("FILES", list(parsed.files))
+        self.set("FILES_NAMES", names)
+        self.set("FILES_SIZES", [(name, b"%d" % size) for name, size in parsed.file_sizes])
+        self.set("MULTIPART_FILENAME", list(parsed.files))
+        self.set("MULTIPART_NAME", names)
+        self.set("MULTIPART_PART_HEADERS", list(parsed.part_headers))
 
     def read_response_head(self, response: Response) -> None:
         """Fill the variables of the response's head."""
@@ -342,6 +358,24 @@ def _matched_name(transaction: Transaction) -> list[Entry]:
     return [(b"", transaction.matched[-1][0] if transaction.matched else b"")]
 
 
+def _request_line(transaction: Transaction) -> list[Entry]:
+    request = transaction.request
+    transaction.scalar("REQUEST_LINE", b"%s %s %s" % (request.method, request.target, request.protocol))
+    return transaction.values["REQUEST_LINE"]
+
+
+def _request_uri(transaction: Transaction) -> list[Entry]:
+    whole = _decoded(transaction.request.target.partition(b"#")[0])
+    transaction.scalar("REQUEST_URI", _ABSOLUTE.sub(b"", whole, count=1))
+    return transaction.values["REQUEST_URI"]
+
+
+def _basename(transaction: Transaction) -> list[Entry]:
+    path = transaction.first("REQUEST_FILENAME")
+    transaction.scalar("REQUEST_BASENAME", path[max(path.rfind(b"/"), path.rfind(b"\\")) + 1 :])
+    return transaction.values["REQUEST_BASENAME"]
+
+
 def _arguments_size(transaction: Transaction) -> list[Entry]:
     return [(b"", b"%d" % sum(len(name) + len(value) for name, value in transaction.entries("ARGS")))]
 
@@ -378,6 +412,9 @@ _MADE: Final[Mapping[str, Callable[[Transaction], list[Entry]]]] = {
     "MATCHED_VAR_NAME": _matched_name,
     "MATCHED_VARS": _matched_vars,
     "MATCHED_VARS_NAMES": _matched_names,
+    "REQUEST_BASENAME": _basename,
+    "REQUEST_LINE": _request_line,
+    "REQUEST_URI": _request_uri,
     "UNIQUE_ID": _unique_id,
     "TIME": _clock("%H:%M:%S"),
     "TIME_DAY": _clock("%d"),

@@ -38,6 +38,7 @@ _BASE64: Final = (
 )
 #: Control characters other than white space: what holds one is no text. (NUL may be half of UTF-16.)
 _NO_TEXT: Final = bytes({*range(1, 9), 11, 12, *range(14, 32), 127})
+_ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/_-="
 _STANDARD: Final = bytes.maketrans(b"-_", b"+/")
 _NAMED: Final = {
     name.removesuffix(";").encode(): text.encode() for name, text in html5.items() if len(text) == 1 and text < "\x80"
@@ -69,11 +70,17 @@ def may_be_wrapped(text: bytes) -> bool:
         return True
     if not text.isascii() and _OVERLONG.search(text):
         return True
-    return any(_looks_like_base64(line) and _from_base64(line) is not line for line in text.split(b"\n"))
+    if len(text) < BASE64_BYTES_MIN:
+        return False
+    lines = [line for line in text.split(b"\n") if len(line) >= BASE64_BYTES_MIN]
+    return any(_from_base64(line) is not line for line in lines if _looks_like_base64(line))
 
 
 def _looks_like_base64(value: bytes) -> bool:
-    return len(value) >= BASE64_BYTES_MIN and (_SPACE not in value or value[:6].lower() == b"basic ")
+    """Whether it ends as base64 does, and is no text; :func:`_from_base64` looks closer."""
+    if len(value) - len(value.rstrip(_ALPHABET)) < BASE64_BYTES_MIN:
+        return False
+    return _SPACE not in value or value[:6].lower() == b"basic "
 
 
 def _from_base64(value: bytes) -> bytes:

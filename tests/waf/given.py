@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bsguard.seclang.transforms_escapes import url_decode
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 LIBINJECTION = FOLDER / "libinjection"
 #: Rule files of CRS about attacks, by the first three digits of their rules.
 CLASSES = range(930, 945)
+_ATTACKS = Path(__file__).with_name("crs_attacks.toml")
 _ID = re.compile(r"\bid:(\d{6})")
 _LEVEL = re.compile(r"paranoia-level/(\d)")
 
@@ -75,3 +78,9 @@ def crs(*, positive: bool) -> Iterator[Given]:
             log = stage.expected.get("log", {})
             if case.rule_id in log.get("expect_ids" if positive else "no_expect_ids", ()):
                 yield Given(str(case.rule_id // 1000), case.name, stage.request)
+
+
+def attacks_of_another_class() -> dict[str, str]:
+    """Of the requests that must not be found, those in which another attack stands; to each the reason."""
+    listed = tomllib.loads(_ATTACKS.read_text(encoding="utf-8"))["attack"]
+    return {one["test"]: one["reason"] for one in listed}

@@ -12,7 +12,7 @@ from tests.waf.corpus.benign import COUNT, LONG, SHORT, benign, texts
 from tests.waf.corpus.encodings import ENCODINGS
 from tests.waf.corpus.places import PLACES
 from tests.waf.corpus.score import score
-from tests.waf.given import LIBINJECTION, crs, libinjection
+from tests.waf.given import LIBINJECTION, attacks_of_another_class, crs, libinjection
 from tests.waf.judge import judge
 
 #: Every so many requests of a corpus; a prime, so that no class, place or encoding falls through.
@@ -79,3 +79,13 @@ def test_the_requests_of_crs() -> None:
     found = score(crs(positive=True), judge, hostile=True)
     assert found.total.total() == 1540
     assert found.share >= 0.9, [one.name for one in found.wrong]
+
+
+@pytest.mark.skipif(not TESTS.is_dir(), reason="there is no shared/data/crs-tests beside the checkout")
+def test_what_is_refused_of_what_one_rule_of_crs_must_not_find_is_an_attack_all_the_same() -> None:
+    listed = attacks_of_another_class()
+    found = score(crs(positive=False), judge, hostile=False)
+    assert found.total.total() == 276
+    assert {one.name for one in found.wrong} == listed.keys()
+    assert len(listed) == 12
+    assert all(len(reason) > 40 for reason in listed.values())

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import io
+import re
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from hypothesis import given, settings
+import pytest
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bsguard import Waf
-from bsguard.seclang import Request
+from bsguard.seclang import Request, RuleSet
+from bsguard.seclang.prefilter.literals import needed
+from bsguard.seclang.prefilter.needles import needle_of
 from bsguard.testing import environ, run
+from bsguard.waf.catalogue import program
 from tests.waf.corpus.attacks import attacks
 from tests.waf.corpus.benign import benign
 from tests.waf.corpus.places import BOUNDARY
@@ -64,6 +69,46 @@ def test_honest_requests_are_judged_the_same_and_nearly_all_of_their_heads_are_c
     sample = [one.request for one in islice(benign(), 0, None, _EVERY_BENIGN)]
     assert len(sample) == 1286
     assert clear_heads(sample) / len(sample) > 0.85
+
+
+def test_nothing_is_lost_to_what_finds_the_rules_that_may_match() -> None:
+    plain = RuleSet(program(), tier="re")
+    matched = 0
+    samples = [*islice(attacks(), 0, None, 1009), *islice(benign(), 0, None, 101)]
+    for request in (one.request for one in samples):
+        expected = finished(plain.begin(request), request)
+        found = finished(rules().begin(request), request)
+        assert found.outcome() == expected.outcome(), request
+        matched += len(expected.matches)
+    assert len(samples) == 164
+    assert matched > 70
+
+
+PATTERNS = [
+    one
+    for rule in program().rules
+    for link in rule.links
+    if (needle := needle_of(link)) is not None
+    for one in needle.sought
+    if isinstance(one, str)
+]
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_whatever_a_pattern_of_ours_matches_holds_the_literals_that_are_looked_for(pattern: str) -> None:
+    sets = needed(pattern)
+    lower = re.compile(pattern.replace("(?i)", "").encode("latin-1"), re.DOTALL | re.MULTILINE)
+
+    @given(st.from_regex(lower))
+    @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+    def holds(text: bytes) -> None:
+        assert all(any(literal in text.lower() for literal in found) for found in sets)
+
+    holds()
+
+
+def test_nearly_every_pattern_of_ours_needs_literals() -> None:
+    assert (len(PATTERNS), sum(1 for pattern in PATTERNS if needed(pattern))) == (91, 87)
 
 
 #: Pieces of attacks and of what is around them, so that requests are on both sides of every rule's edge.

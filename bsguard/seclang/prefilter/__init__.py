@@ -39,20 +39,24 @@ class Part:
     #: The variables all of whose entries are among those of *variables*.
     covers: frozenset[str]
     scan: Scan
+    #: Bits of the head without any of which nothing that is found here matters, 0 if all of it does.
+    awaited: int = 0
     #: What was found in values that requests repeat, None if those of this part seldom are.
     remembered: Recall[tuple[int, frozenset[str]]] | None = None
 
-    def look(self, values: Values) -> Seen:
-        """What the scan finds in the values."""
+    def look(self, values: list[bytes]) -> Seen:
+        """What the scan finds in the values, among which are no empty ones."""
         memory = self.remembered
-        if memory is None or values.has_newlines:  # with newlines, the joined text does not tell the values
-            return Seen(*self.scan.found(values), values, self.covers)
-        key = digest(values.joined)
+        joined = b"\n".join(values) if memory is not None else b""
+        if memory is None or joined.count(b"\n") >= len(values):  # with newlines, the joined text does not tell them
+            each = _distinct(values)
+            return Seen(*self.scan.found(each), each, self.covers)
+        key = digest(joined)
         known = memory.get(key)
         if known is None:
-            known = self.scan.found(values)
+            known = self.scan.found(_distinct(values))
             memory.put(key, known)
-        return Seen(*known, values, self.covers)
+        return Seen(*known, _distinct(values) if known[0] else None, self.covers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,8 @@ class Scanned:
         return entries if places is None else [entry for entry in entries if entry[1] in places]
 
 
+#: Of fewer values than this it costs more to find those that are the same.
+_REPEATED_MIN: Final = 32
 #: Fewer entries are evaluated sooner than the places of matches are found.
 _ENTRIES_MIN: Final = 8
 _NOTHING_SEEN: Final = Seen()
@@ -149,9 +155,10 @@ class Prefilter:
 
     def of_parts(self, transaction: Transaction) -> int:
         """The bits of links on what may grow from phase to phase: arguments, cookies, files, bodies."""
-        found = 0
+        found, of_head = 0, transaction.found
         for part in self.parts:
-            found |= _of_part(transaction, part)
+            if not part.awaited or part.awaited & of_head:
+                found |= _of_part(transaction, part)
         for name, bits in self.present:
             if transaction.entries(name):
                 found |= bits
@@ -185,7 +192,8 @@ class Prefilter:
             found |= matching(links, transaction.first(name))
         if self.line is None:
             return found
-        values = _distinct([transaction.first(name) for name in self.line.variables])
+        lines = [transaction.first(name) for name in self.line.variables]
+        values = Values([value for value in dict.fromkeys(lines) if value])
         possible, _ = self.line.scan.found(values)
         while possible:
             bit = possible & -possible
@@ -197,17 +205,12 @@ class Prefilter:
 
 
 def _of_part(transaction: Transaction, part: Part) -> int:
-    lists = [transaction.entries(name) for name in part.variables]
-    if not any(lists):
-        transaction.seen[part.name] = _NOTHING_SEEN
-        return 0
-    values = _distinct([value for entries in lists for _, value in entries])
-    seen = transaction.seen[part.name] = part.look(values) if values.values else _NOTHING_SEEN
+    # No link that is scanned for matches an empty value.
+    values = [value for name in part.variables for _, value in transaction.entries(name) if value]
+    seen = transaction.seen[part.name] = part.look(values) if values else _NOTHING_SEEN
     return seen.found
 
 
 def _distinct(values: list[bytes]) -> Values:
-    """Each value once; no link that is scanned for matches an empty one."""
-    found = dict.fromkeys(values)
-    found.pop(b"", None)
-    return Values(list(found))
+    """Each value once, if there are so many that it saves work."""
+    return Values(values if len(values) <= _REPEATED_MIN else list(dict.fromkeys(values)))

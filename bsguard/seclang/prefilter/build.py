@@ -75,6 +75,9 @@ class _Building:
     scalars: dict[str, list[Bit]] = field(default_factory=dict)
     present: dict[str, int] = field(default_factory=dict)
     lines: dict[int, tuple[Runnable, tuple[str, ...]]] = field(default_factory=dict)
+    #: Bits that the head alone sets, and the bits that belong together in a rule.
+    heads: int = 0
+    together: list[tuple[int, ...]] = field(default_factory=list)
 
     def prefilter(self, plan: Plan, settled: Mapping[int, int], tier: Tier) -> Prefilter:
         """Go through the plan."""
@@ -125,6 +128,7 @@ class _Building:
             reasons.append(unfiltered(link, runnable))
             if link.set_variables or link.controls or (link.capture and not self.captures_local):
                 break
+        self.together.append(tuple(bits))
         if all(reasons):
             self.unfiltered[step.rule.id] = reasons[0]
         return tuple(bits), tuple(scanned)
@@ -132,6 +136,8 @@ class _Building:
     def add(self, link: Runnable, gate: Gate, bit: int) -> None:
         """Note what sets *bit*, which stands for *link*."""
         needle = gate.needle
+        if gate.parts <= {_LINE} and not gate.present and _BODY_SCALARS.isdisjoint(gate.scalars):
+            self.heads |= bit
         if needle is not None and (gate.parts or gate.headers):
             for one in needle.sought:
                 self.sought[one] = self.sought.get(one, 0) | bit
@@ -163,12 +169,26 @@ class _Building:
         for chain in needle.chains:
             found[chain] = found.get(chain, 0) | bit
 
+    def _awaited(self, of_part: int) -> int:
+        """Bits of the head, one of which every rule needs that needs one *of_part*; 0 if there are no such."""
+        found = 0
+        for bits in self.together:
+            if any(bit & of_part for bit in bits):
+                needed = sum(bit for bit in bits if bit & self.heads)
+                if not needed:
+                    return 0
+                found |= needed
+        return found
+
     def finished(self, phases: Mapping[int, Phase], tier: Tier) -> Prefilter:
         """The prefilter."""
         scanner = (LiteralScanner if tier == "literals" else SingleScanner)(list(self.sought.items()))
         scans = {part: Scan.of(scanner, self.tests, chains) for part, chains in self.chains.items()}
         headers = scans.pop("headers", None) or Scan.of(scanner, (), {})
-        parts = {name: Part(name, *_covered(self.variables[name]), scan, _memory(name)) for name, scan in scans.items()}
+        parts = {
+            name: Part(name, *_covered(self.variables[name]), scan, self._awaited(scan.bits), _memory(name))
+            for name, scan in scans.items()
+        }
         links = self.names
         remembered = {name: found for name, found in self.scalars.items() if name in REMEMBERED}
         others = [(name, tuple(found)) for name, found in self.scalars.items() if name not in REMEMBERED]

@@ -70,6 +70,7 @@ _MARKS_REMEMBERED: Final = 512
 _OTHERS: Final = bytes(sorted(set(range(256)) - _BY_BYTE.keys() - {first for _, first, _ in _BY_STRING}))
 _NORMALISE: Final = frozenset(name for name in TRIGGERS if name.startswith("normali"))
 _DOT: Final = ord(".")
+_NONE: Final = frozenset[str]()
 #: Transformations whose results go on apart from the values that they leave as they are.
 _BRANCHES: Final = frozenset({"base64decode", "base64decodeext"})
 #: In more values than this the place of something is not looked for: all of them are evaluated then.
@@ -153,17 +154,13 @@ class Values:
         return frozenset(found)
 
     def changing(self, names: frozenset[str] = FORESEEN) -> frozenset[str]:
-        """The transformations, of those in ``FORESEEN``, that may change more than the case of letters.
-
-        Only *names* are looked at; the others may.
-        """
-        found = FORESEEN - names
-        if not names.isdisjoint(TRIGGERS):
-            found |= self._triggered()
-        return found.union(name for name in names if name in TESTED and self.is_changed_by(name))
+        """Which of *names*, all of them in ``FORESEEN``, may change more than the case of letters."""
+        found = _NONE if names.isdisjoint(TRIGGERS) else self._triggered() & names
+        tested = [name for name in TESTED if name in names and self.is_changed_by(name)]
+        return found.union(tested) if tested else found
 
     def _triggered(self) -> frozenset[str]:
-        """The same of those in ``TRIGGERS``, for all of them together."""
+        """Which of those in ``TRIGGERS`` may, all of them looked for together."""
         text = self.joined
         marks = frozenset(text.translate(None, _OTHERS))
         found, strings = _marked(marks)

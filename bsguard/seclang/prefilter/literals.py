@@ -16,8 +16,11 @@ _UNION_MAX: Final = 2000
 #: A class of more bytes than this says little.
 _CLASS_MAX: Final = 40
 _EXACT_CLASS_MAX: Final = 8
-#: Fewer weighty characters than these occur in nearly every text.
-_WEIGHT_MIN: Final = 3
+#: What weighs less than this occurs in nearly every text, such as two letters.
+_WEIGHT_MIN: Final = 5
+#: How telling a character is: of letters and digits every text is full, and some punctuation is in most.
+_OF_LETTER, _OF_COMMON, _OF_RARE = 2, 5, 9
+_COMMON: Final = frozenset(b"!\"#%&'()+,-./:;=?@_\n") | frozenset(range(0x80, 0x100))
 _BYTES: Final = 256
 _EMPTY: Final = frozenset({b""})
 
@@ -70,8 +73,17 @@ def needed(text: str) -> tuple[frozenset[bytes], ...]:
 
 
 def _weight(found: frozenset[bytes]) -> int:
-    """How telling a set is: that of its least telling string; punctuation tells more than letters."""
-    return min(sum(1 if chr(byte).isalnum() or byte == 0x20 else _WEIGHT_MIN for byte in one) for one in found)
+    """How telling a set is: that of its least telling string."""
+    return min(sum(map(_weight_of.__getitem__, one)) for one in found)
+
+
+def _character_weight(byte: int) -> int:
+    if byte == 0x20 or (byte < 0x80 and chr(byte).isalnum()):
+        return _OF_LETTER
+    return _OF_COMMON if byte in _COMMON else _OF_RARE
+
+
+_weight_of: Final = tuple(map(_character_weight, range(_BYTES)))
 
 
 class _Reader:
@@ -235,13 +247,17 @@ def _either(branches: list[Promise]) -> Promise:
     exact = [branch.exact for branch in branches if branch.exact is not None]
     if len(exact) == len(branches) and sum(map(len, exact)) <= _EXACT_MAX:
         return Promise(frozenset().union(*exact))
-    best = [max(branch.sets, key=lambda found: (_weight(found), -len(found)), default=None) for branch in branches]
-    union: frozenset[bytes] = frozenset()
-    for found in best:
-        if found is None or len(union) > _UNION_MAX:
-            return _NOTHING
-        union |= found
-    return Promise(None, (union,))
+    sets = [_tellingest(branch.sets) for branch in branches]
+    if not all(sets):
+        return _NOTHING
+    # What is held whichever branch matches: the best of each, and the next best where there is one.
+    unions = [frozenset[bytes]().union(*chosen) for chosen in ([one[0] for one in sets], [one[-1] for one in sets])]
+    return Promise(None, tuple(dict.fromkeys(union for union in unions if len(union) <= _UNION_MAX)))
+
+
+def _tellingest(sets: tuple[frozenset[bytes], ...]) -> list[frozenset[bytes]]:
+    """The two most telling sets."""
+    return sorted(sets, key=lambda found: (-_weight(found), len(found)))[:2]
 
 
 def _repeat(piece: Promise, least: int, most: int | None) -> Promise:

@@ -66,6 +66,8 @@ class Scan:
     bits: int
     #: Transformations of the chains of which it is known when they change something.
     foreseen: frozenset[str]
+    #: Those of no chain here: nobody looks whether they do.
+    others: frozenset[str]
     #: Ways through the chains, by the transformations that change something.
     walks: Recall[Walk]
 
@@ -75,12 +77,14 @@ class Scan:
         bits = 0
         for one in chains.values():
             bits |= one
+        foreseen = FORESEEN.intersection(name for chain in chains for name in chain)
         return cls(
             scanner,
             tuple((test, bit & bits) for test, bit in tests if bit & bits),
             tuple(chains.items()),
             bits,
-            frozenset(name for chain in chains for name in chain) & FORESEEN,
+            foreseen,
+            FORESEEN - foreseen,
             Recall(_WALKS_REMEMBERED),
         )
 
@@ -95,12 +99,13 @@ class Scan:
             return 0, frozenset()
         changing = values.changing(self.foreseen)
         walk = self._walk(changing)
+        may_change = changing | self.others if changing else self.others
         if len(values.joined) > _POOLED_BYTES_MAX:
-            return self._each(values, walk), changing
+            return self._each(values, walk), may_change
         found = self._look(values, self.bits)
         if walk.chains:
             found |= self._pooled(values, walk)
-        return found, changing
+        return found, may_change
 
     def _pooled(self, values: Values, walk: Walk) -> int:
         """The bits of links that may match what chains make of the values, the values themselves left out.
