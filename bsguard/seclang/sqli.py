@@ -56,7 +56,10 @@ _PLAIN: Final = re.compile(rb"[\w.@%+$:/-]*+(?<!--)")
 #: Without one of these no shape of the grammar can come about: marks, and words that a token can be. What stands before
 #: such a word is no letter, unless a hexadecimal number or the constant ``\N`` ends there.
 _MARKS: Final = ("'", '"', r"\(", ";", "--", r"/\*", "&&", r"\|\|")
-_SIGNAL_WORDS: Final = ("by", "outfile", "dumpfile", *(word.decode() for word, part in WORDS.items() if part in "UETBLW&"))
+_SIGNAL_WORDS: Final = (
+    *("by", "outfile", "dumpfile"),
+    *(word.decode() for word, part in WORDS.items() if part in "UETBLW&"),
+)
 SIGNAL: Final = (
     "|".join(_MARKS)
     + r"|(?:^|[^A-Za-z_\x80-\x9f\xa1-\xff\n]|0[xX][0-9a-fA-F]*|\\N)"

@@ -200,7 +200,8 @@ PIECES = (
 #: What a word may follow on without a space, each the end of another token, and what may make it part of a longer one.
 BEFORE_WORDS = (
     *(b"", b"1", b"0x", b"0xa", b"0XFe", b"0b1", b"1.", b"1e5", b"\\N", b"\\n", b"'", b'"', b"`", b"]", b"[a]", b"$$"),
-    *(b"@", b"@a", b"@a.b", b"$", b"\xa0", b"\xe9", b"a", b"_", b"a.", b"a.b\xe9", b"*/", b"--x\n", b"{", b"~", b"\0", b"\n"),
+    *(b"@", b"@a", b"@a.b", b"$", b"\xa0", b"\xe9", b"a", b"_", b"a.", b"a.b\xe9", b"*/", b"--x\n"),
+    *(b"{", b"~", b"\0", b"\n"),
 )
 
 
