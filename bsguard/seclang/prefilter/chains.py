@@ -68,11 +68,14 @@ _BY_STRING: Final = [
 _MARKS_REMEMBERED: Final = 512
 #: All other bytes say nothing.
 _OTHERS: Final = bytes(sorted(set(range(256)) - _BY_BYTE.keys() - {first for _, first, _ in _BY_STRING}))
+_OTHERS_ON_LINES: Final = _OTHERS.replace(b"\n", b"")
 _NORMALISE: Final = frozenset(name for name in TRIGGERS if name.startswith("normali"))
 _DOT: Final = ord(".")
 _NONE: Final = frozenset[str]()
 #: Transformations whose results go on apart from the values that they leave as they are.
 _BRANCHES: Final = frozenset({"base64decode", "base64decodeext"})
+#: On values without backslashes these do the same as others.
+_SAME_WITHOUT_BACKSLASHES: Final = {"normalisepathwin": "normalizepath", "normalizepathwin": "normalizepath"}
 #: In more values than this the place of something is not looked for: all of them are evaluated then.
 _PLACES_MAX: Final = 64
 #: Transformations that a newline within a value concerns.
@@ -121,14 +124,22 @@ class Values:
         self._changing: dict[str, bool] = {}
         self._starts: list[int] | None = None
 
-    def parted(self) -> tuple[Values, Values]:
-        """The values that hold a byte that matters to a transformation in ``TRIGGERS``, and those that do not."""
+    def parted(self, unchanging: Iterable[str] = ()) -> tuple[Values, Values]:
+        """The values that hold a byte that matters to a transformation in ``TRIGGERS``, and those that do not.
+
+        *unchanging* are transformations of which it is known that they change nothing more than case here.
+        """
         if self.has_newlines:
             return self, Values(())
-        marked = [value for value in self.values if value.translate(None, _OTHERS)]
-        if len(marked) == len(self.values):
+        marks = self.joined.translate(None, _OTHERS_ON_LINES).split(b"\n")
+        plain = [value for value, held in zip(self.values, marks, strict=True) if not held]
+        if not plain:
             return self, Values(())
-        return Values(marked), Values([value for value in self.values if not value.translate(None, _OTHERS)])
+        marked = Values([value for value, held in zip(self.values, marks, strict=True) if held])
+        left_alone = Values(plain)
+        marked._changing = dict.fromkeys(unchanging, False)
+        left_alone._changing = dict.fromkeys(TRIGGERS, False)
+        return marked, left_alone
 
     def pieces(self) -> set[bytes]:
         """The values in lower case, as which scanning sees them."""
@@ -221,6 +232,9 @@ class Values:
 
     def after(self, name: str) -> Values:
         """The values after one transformation; of those in ``_BRANCHES``, only what is new."""
+        same = _SAME_WITHOUT_BACKSLASHES.get(name)
+        if same is not None and b"\\" not in self.joined:
+            name = same
         following = self._next.get(name)
         if following is None:
             changed = _transformed(name, self.values)

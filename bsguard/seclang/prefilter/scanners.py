@@ -20,7 +20,7 @@ from bsguard.seclang.prefilter.literals import needed
 from bsguard.seclang.prefilter.recall import Recall
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from bsguard.seclang.patterns import Pattern
     from bsguard.seclang.prefilter.needles import Sought
@@ -42,6 +42,8 @@ _PLANES: Final = 3
 #: As many patterns as are asked about sooner than the literals of all of them are found.
 _FEW_MAX: Final = 8
 _ASKED_REMEMBERED: Final = 512
+#: As many phrases as are looked for in one pattern, where there are few patterns.
+_FEW_PHRASES_MAX: Final = 100
 #: Sets of literals of such a pattern are looked at if they are small.
 _FEW_LITERALS_MAX: Final = 8
 #: Whether a pattern occurs in a text.
@@ -71,14 +73,8 @@ class SingleScanner:
     """Every pattern on its own, and one for the phrases of each rule."""
 
     def __init__(self, sought: Sequence[tuple[Sought, int]]) -> None:
-        self._patterns: list[tuple[Search, int]] = [
-            (finder(_caseless(one)), bits) for one, bits in sought if isinstance(one, str)
-        ]
-        literals: dict[int, list[bytes]] = {}
-        for one, bits in sought:
-            if isinstance(one, bytes):
-                literals.setdefault(bits, []).append(one)
-        for bits, phrases in literals.items():
+        self._patterns = [(finder(_caseless(one)), bits) for one, bits in sought if isinstance(one, str)]
+        for bits, phrases in _phrases(sought).items():
             pattern = phrases_pattern(phrases)
             if pattern is not None:
                 self._patterns.append((finder(pattern), bits))
@@ -90,6 +86,15 @@ class SingleScanner:
             if bits & wanted & ~found and search(text):
                 found |= bits
         return found & wanted
+
+
+def _phrases(sought: Iterable[tuple[Sought, int]]) -> dict[int, list[bytes]]:
+    """The literals by the bits of their rules."""
+    found: dict[int, list[bytes]] = {}
+    for one, bits in sought:
+        if isinstance(one, bytes):
+            found.setdefault(bits, []).append(one.lower())
+    return found
 
 
 class LiteralScanner:
@@ -106,13 +111,11 @@ class LiteralScanner:
         self._sets = [needed(one)[:_PLANES] for one, _ in patterns]
         self._width = width = len(patterns)
         self._preset = 0
-        #: The rules with literals, which are not asked about alone.
-        self._of_literals = 0
+        self._phrases = _phrases(sought)
         literals: dict[bytes, int] = {}
-        for one, bits in sought:
-            if isinstance(one, bytes):
-                literals[one.lower()] = literals.get(one.lower(), 0) | bits << _PLANES * width
-                self._of_literals |= bits
+        for bits, phrases in self._phrases.items():
+            for phrase in phrases:
+                literals[phrase] = literals.get(phrase, 0) | bits << _PLANES * width
         for number, sets in enumerate(self._sets):
             for plane in range(_PLANES):
                 bit = 1 << plane * width + number
@@ -155,10 +158,14 @@ class LiteralScanner:
         return found & wanted
 
     def _asks(self, wanted: int) -> tuple[int, tuple[_Alone, ...]]:
-        """The patterns that are *wanted*, and each by itself if there are few, and no literals."""
+        """The patterns that are *wanted*; and if there is little to look for, each by itself, and phrases together."""
         chosen = [number for number, (_, bits) in enumerate(self._patterns) if bits & wanted]
-        are_few = len(chosen) <= _FEW_MAX and not wanted & self._of_literals
-        asked = sum(1 << number for number in chosen), tuple(map(self._alone, chosen)) if are_few else ()
+        phrases = [(found, bits) for bits, found in self._phrases.items() if bits & wanted]
+        alone: tuple[_Alone, ...] = ()
+        if len(chosen) + len(phrases) <= _FEW_MAX and sum(len(found) for found, _ in phrases) <= _FEW_PHRASES_MAX:
+            together = [(phrases_pattern(found), bits) for found, bits in phrases]
+            alone = *map(self._alone, chosen), *[(finder(one), bits, ()) for one, bits in together if one is not None]
+        asked = sum(1 << number for number in chosen), alone
         self._asked.put(wanted, asked)
         return asked
 

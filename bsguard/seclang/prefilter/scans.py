@@ -34,6 +34,8 @@ class Walk:
     longest: tuple[tuple[str, ...], ...]
     #: Of these the ones that may change values in which nothing that they hold tells.
     unforeseen: tuple[tuple[str, ...], ...]
+    #: The transformations of which it is known that they change nothing.
+    unchanging: frozenset[str]
     #: All the bits.
     bits: int
 
@@ -51,7 +53,8 @@ class Walk:
                 all_bits |= bits
         longest = [one for one in found if not any(other[: len(one)] == one and other != one for other in found)]
         unforeseen = [one for one in longest if not TRIGGERS.keys() >= set(one)]
-        return cls(tuple(found.items()), tuple(sorted(longest)), tuple(sorted(unforeseen)), all_bits)
+        unchanging = FORESEEN.intersection(name for chain in found for name in chain) - changing
+        return cls(tuple(found.items()), tuple(sorted(longest)), tuple(sorted(unforeseen)), unchanging, all_bits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +115,7 @@ class Scan:
 
         Everything is looked for in everything, because for little text a scan costs more than what it looks at.
         """
-        marked, plain = values.parted()
+        marked, plain = values.parted(walk.unchanging)
         pool: set[bytes] = set()
         seen = {id(marked), id(plain)}
         for part, chains in ((marked, walk.longest), (plain, walk.unforeseen)):
