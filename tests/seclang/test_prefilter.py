@@ -87,7 +87,7 @@ CHAINS = [
     ("utf8tounicode", "urldecodeuni", "htmlentitydecode", "jsdecode", "cssdecode", "removenulls"),
     ("urldecodeuni", "replacecomments", "normalizepath"),
     ("lowercase", "base64decode"),
-    ("normalizepathwin", "normalizepath", "removewhitespace"),
+    ("normalizepathwin", "removewhitespace"),
 ]
 
 
