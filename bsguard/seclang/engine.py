@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from bsguard.seclang.request import Exclusions, Request, Response
 
 _LOGGING: Final = 5
+#: Variables of which the prefilter has seen everything once it has looked at the head.
+_OF_HEADERS: Final = frozenset({"REQUEST_HEADERS", "REQUEST_HEADERS_NAMES"})
+#: All bits: nothing is known.
+_EVERYTHING: Final = -1
 #: Part of the names of the TX entries in which rules add up what they have found.
 _SCORE: Final = b"anomaly_score"
 
@@ -293,8 +297,10 @@ class Engine:
             seen = transaction.seen.get(target.part)
             if seen is not None and target.name not in seen.covers:
                 seen = None
-            if scanned is not None and seen is not None and not seen.found & scanned.bit:
-                continue
+            if scanned is not None:
+                found = transaction.found if target.name in _OF_HEADERS else _EVERYTHING if seen is None else seen.found
+                if not found & scanned.bit:
+                    continue
             entries = self._selected(rule, target)
             is_idle = False
             if seen is not None and seen.leaves(link.chain):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from bsguard.seclang.patterns import compile_pattern, finder
 from bsguard.seclang.sqli_fold import fold
 from bsguard.seclang.sqli_words import WORDS
 
@@ -52,14 +53,21 @@ _SHAPES: Final = re.compile("|".join(_GRAMMAR))
 
 #: Names, numbers, dates, addresses: most values, and never SQL.
 _PLAIN: Final = re.compile(rb"[\w.@%+$:/-]*+(?<!--)")
-#: Without one of these no shape of the grammar can come about.
-SIGNALS: Final = (
-    *(b"'", b'"', b"(", b";", b"--", b"/*", b"&&", b"||", b"by", b"outfile", b"dumpfile"),
-    *sorted(word for word, part in WORDS.items() if part in "UETBLW&"),
+#: Without one of these no shape of the grammar can come about: marks, and words that a token can be. What stands before
+#: such a word is no letter, unless a hexadecimal number or the constant ``\N`` ends there.
+_MARKS: Final = ("'", '"', r"\(", ";", "--", r"/\*", "&&", r"\|\|")
+_SIGNAL_WORDS: Final = (
+    *("by", "outfile", "dumpfile"),
+    *(word.decode() for word, part in WORDS.items() if part in "UETBLW&"),
+)
+SIGNAL: Final = (
+    "|".join(_MARKS)
+    + r"|(?:^|[^A-Za-z_\x80-\x9f\xa1-\xff\n]|0[xX][0-9a-fA-F]*|\\N)"
+    + rf"(?:{'|'.join(sorted(_SIGNAL_WORDS))})\b"
 )
 #: In long values the first tokens tell sooner.
 _SIGNAL_BYTES_MAX: Final = 64
-_SIGNAL: Final = re.compile(b"|".join(re.escape(signal) + (rb"\b" if signal.isalpha() else b"") for signal in SIGNALS))
+_has_signal: Final = finder(compile_pattern(f"(?i){SIGNAL}", captures=False))
 
 #: A string up to its end. In standard SQL a backslash is a character like any other; in MySQL it escapes the next.
 _TAILS: Final = (
@@ -80,7 +88,7 @@ def detect_sqli(value: bytes) -> bytes | None:
 
 def injections(value: bytes) -> Iterator[tuple[int, bytes, str]]:
     """Every way in which *value* goes on as SQL: where it does, which string it has left by then, and the shape."""
-    if _PLAIN.fullmatch(value) or (len(value) <= _SIGNAL_BYTES_MAX and not _SIGNAL.search(value.lower())):
+    if _PLAIN.fullmatch(value) or (len(value) <= _SIGNAL_BYTES_MAX and not _has_signal(value)):
         return
     for start, quote in _starts(value):
         shape = fold(value, start, quote)

@@ -9,8 +9,8 @@ from typing import Final
 
 _BASE64: Final = re.compile(rb"(?:[A-Za-z0-9+/]{4})*+(?:[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{2}==)?")
 _PADDING: Final = ord("=")
-#: What may be Base64 up to its end or its first NUL; most values are not, and this tells soonest.
-_LETTERS: Final = re.compile(rb"[A-Za-z0-9+/= \r\n]*+(?:\0|\Z)")
+#: What may be Base64 up to its end, its first NUL or its first line's end; most values are not, and this tells soonest.
+_LETTERS: Final = re.compile(rb"[A-Za-z0-9+/]*+=*+ *+(?:[\r\n\0]|\Z)")
 _LINE_END: Final = re.compile(rb" *+(?:\r?\n|\Z)")
 _BASE64_ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _LAST_PADDING: Final = re.compile(rb"=(?!=)")

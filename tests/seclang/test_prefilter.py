@@ -16,7 +16,7 @@ from bsguard.seclang import Request, RuleSet
 from bsguard.seclang.folding import fold
 from bsguard.seclang.parser import parse
 from bsguard.seclang.patterns import translate
-from bsguard.seclang.prefilter.chains import CHANGES_CASE, FORESEEN, SEPARABLE, SEPARATOR, Values, inert_bytes
+from bsguard.seclang.prefilter.chains import CHANGES_CASE, FORESEEN, SEPARABLE, SEPARATOR, TESTED, Values, inert_bytes
 from bsguard.seclang.prefilter.literals import needed
 from bsguard.seclang.prefilter.needles import needle_of
 from bsguard.seclang.prefilter.recall import Recall, digest
@@ -87,6 +87,7 @@ CHAINS = [
     ("utf8tounicode", "urldecodeuni", "htmlentitydecode", "jsdecode", "cssdecode", "removenulls"),
     ("urldecodeuni", "replacecomments", "normalizepath"),
     ("lowercase", "base64decode"),
+    ("normalizepathwin", "removewhitespace"),
 ]
 
 
@@ -249,14 +250,65 @@ def test_links_without_a_needle(name: str) -> None:
 
 def test_scanners_find_what_is_wanted() -> None:
     sought: list[tuple[str | bytes, int]] = [("a.c[0-9]", 1), (b"Phrase", 2), ("[a-z]", 4), ("\n", 8)]
-    for scanner in (LiteralScanner(sought), SingleScanner(sought)):
-        assert scanner.scan(b"xABC5", 15) == 5
-        assert scanner.scan(b"my pHRASE", 15) == 6
+    many = [*sought, *((f"z{number}q+", 16 << number) for number in range(8))]
+    everything = (1 << 12) - 1
+    for scanner, wanted in (
+        (LiteralScanner(sought), 15),
+        (LiteralScanner(many), everything),
+        (SingleScanner(many), 15),
+    ):
+        assert scanner.scan(b"xABC5", wanted) == 5
+        assert scanner.scan(b"my pHRASE", wanted) == 6
         assert scanner.scan(b"my pHRASE", 2) == 2
-        assert scanner.scan(b"123", 15) == 0
-        assert scanner.scan(b"1\n2", 15) == 8
+        assert scanner.scan(b"123", wanted) == 0
+        assert scanner.scan(b"1\n2", wanted) == 8
 
-    assert LiteralScanner(sought).scan(b"1\n2", 15, newlines=False) == 0
+    assert LiteralScanner(many).scan(b"1\n2 z3qq", everything, newlines=False) == 4 | 16 << 3
+
+
+@given(
+    texts=st.lists(TEXT | st.sampled_from([b"a.htaccess", b"POWERSHELL -c", b"x=ab7"]), max_size=3),
+    wanted=st.integers(1, 255),
+)
+@settings(max_examples=300, deadline=None)
+def test_scanners_agree_whatever_is_wanted(texts: list[bytes], wanted: int) -> None:
+    phrases = [(b"powershell", 1), (b".htaccess", 1), (b"%", 2), (b"\\", 4), (b"a", 4)]
+    sought = [*phrases, ("[a-z]=ab[0-9]", 8), ("\\.ht", 16), (r"\d{2}", 32), ("&lt|&#", 64), ("x+|y", 128)]
+    text = b"\n".join(texts)
+
+    assert LiteralScanner(sought).scan(text, wanted) == SingleScanner(sought).scan(text, wanted)
+
+
+@given(values=st.lists(TEXT, min_size=1, max_size=6, unique=True))
+@settings(max_examples=500, deadline=None)
+def test_values_without_marks_are_left_alone(values: list[bytes]) -> None:
+    changing = Values(values).changing()
+    marked, plain = Values(values).parted(FORESEEN - changing)
+
+    assert sorted([*marked.values, *plain.values]) == sorted(values)
+    for name in FORESEEN - TESTED.keys():
+        assert not any(TRANSFORMS[name](value).lower() != value.lower() for value in plain.values)
+        assert marked.is_changed_by(name) or name not in changing
+        assert not plain.is_changed_by(name) or not plain.values
+
+
+HEADERS_TOO = {
+    "the header": (b"abc", b"", (1,)),
+    "the argument": (b"x", b"ABC", (1,)),
+    "both": (b"Abc", b"abc", (1,)),
+    "neither": (b"x", b"ab", ()),
+}
+
+
+@pytest.mark.parametrize("name", HEADERS_TOO)
+def test_rules_on_headers_and_arguments(name: str) -> None:
+    header, argument, wanted = HEADERS_TOO[name]
+    rules = parse('SecRule REQUEST_HEADERS:X-A|ARGS "@rx abc" "id:1,phase:2,t:lowercase"')
+    request = Request(target=b"/?q=" + argument, headers=((b"X-B", b"abc"), (b"x-a", header)))
+    found = RuleSet(rules).judge(request)
+
+    assert found.rule_ids == wanted
+    assert found.matches == RuleSet(rules, tier="re").judge(request).matches
 
 
 def test_the_best_tier_is_taken() -> None:

@@ -132,7 +132,7 @@ def test_the_tests_that_come_first_decide_nothing_else() -> None:
     """A value that is let go at once has no shape of the grammar either."""
     tried = 0
     for value in (*samples.crs_values(), *samples.prose(), *samples.attacks("*.txt")):
-        if len(value) <= sqli._SIGNAL_BYTES_MAX and not sqli._SIGNAL.search(value.lower()):
+        if len(value) <= sqli._SIGNAL_BYTES_MAX and not sqli._has_signal(value):
             tried += 1
             for start, quote in sqli._starts(value):
                 assert not sqli._SHAPES.match(sqli_fold.fold(value, start, quote)), value
@@ -195,6 +195,32 @@ PIECES = (
         b"\xff",
     ),
 )
+
+
+#: What a word may follow on without a space, each the end of another token, and what may make it part of a longer one.
+BEFORE_WORDS = (
+    *(b"", b"1", b"0x", b"0xa", b"0XFe", b"0b1", b"1.", b"1e5", b"\\N", b"\\n", b"'", b'"', b"`", b"]", b"[a]", b"$$"),
+    *(b"@", b"@a", b"@a.b", b"$", b"\xa0", b"\xe9", b"a", b"_", b"a.", b"a.b\xe9", b"*/", b"--x\n"),
+    *(b"{", b"~", b"\0", b"\n"),
+)
+
+
+@looks(600)
+@given(
+    st.lists(st.sampled_from(BEFORE_WORDS), max_size=4).map(b"".join),
+    st.sampled_from([word.encode() for word in sqli._SIGNAL_WORDS]),
+    st.lists(st.sampled_from(PIECES), max_size=2).map(b"".join),
+    st.booleans(),
+)
+def test_a_word_of_sql_that_is_a_token_is_a_signal(before: bytes, word: bytes, after: bytes, upper: bool) -> None:
+    value = before + (word.upper() if upper else word) + after
+    if word in {text for _, text in sqli_tokens.tokens(value, 0, b"")}:
+        assert sqli._has_signal(value)
+
+
+def test_words_within_words_are_no_signals() -> None:
+    for value in (b"hold for two beats", b"format", b"0 organs", b"sandy", b"\xe9or", b"nor", b"limits"):
+        assert not sqli._has_signal(value), value
 
 
 @looks(300)

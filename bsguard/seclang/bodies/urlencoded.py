@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 def parse_urlencoded(data: bytes, limits: Limits) -> ParsedBody:
     """Read ``a=1&b=2``; only ``arguments``, ``error`` and ``limit`` are set. Escapes that are none stay as they are."""
+    if not data:
+        return ParsedBody()
     limit = "body_bytes_max" if len(data) > limits.body_bytes_max else ""
     arguments = Arguments(limits)
     try:

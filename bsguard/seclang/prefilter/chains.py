@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Callable
+from functools import lru_cache
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
@@ -63,13 +64,18 @@ _BY_STRING: Final = [
     (string, string[0], frozenset(name for name, (_, strings) in TRIGGERS.items() if string in strings))
     for string in dict.fromkeys(string for _, strings in TRIGGERS.values() for string in strings)
 ]
+#: How many sets of bytes that matter are remembered, with what they trigger.
+_MARKS_REMEMBERED: Final = 512
 #: All other bytes say nothing.
 _OTHERS: Final = bytes(sorted(set(range(256)) - _BY_BYTE.keys() - {first for _, first, _ in _BY_STRING}))
+_OTHERS_ON_LINES: Final = _OTHERS.replace(b"\n", b"")
 _NORMALISE: Final = frozenset(name for name in TRIGGERS if name.startswith("normali"))
 _DOT: Final = ord(".")
 _NONE: Final = frozenset[str]()
 #: Transformations whose results go on apart from the values that they leave as they are.
 _BRANCHES: Final = frozenset({"base64decode", "base64decodeext"})
+#: On values without backslashes these do the same as others.
+_SAME_WITHOUT_BACKSLASHES: Final = {"normalisepathwin": "normalizepath", "normalizepathwin": "normalizepath"}
 #: In more values than this the place of something is not looked for: all of them are evaluated then.
 _PLACES_MAX: Final = 64
 #: Transformations that a newline within a value concerns.
@@ -118,6 +124,23 @@ class Values:
         self._changing: dict[str, bool] = {}
         self._starts: list[int] | None = None
 
+    def parted(self, unchanging: Iterable[str] = ()) -> tuple[Values, Values]:
+        """The values that hold a byte that matters to a transformation in ``TRIGGERS``, and those that do not.
+
+        *unchanging* are transformations of which it is known that they change nothing more than case here.
+        """
+        if self.has_newlines:
+            return self, Values(())
+        marks = self.joined.translate(None, _OTHERS_ON_LINES).split(b"\n")
+        plain = [value for value, held in zip(self.values, marks, strict=True) if not held]
+        if not plain:
+            return self, Values(())
+        marked = Values([value for value, held in zip(self.values, marks, strict=True) if held])
+        left_alone = Values(plain)
+        marked._changing = dict.fromkeys(unchanging, False)
+        left_alone._changing = dict.fromkeys(TRIGGERS, False)
+        return marked, left_alone
+
     def pieces(self) -> set[bytes]:
         """The values in lower case, as which scanning sees them."""
         if self.has_newlines:
@@ -150,12 +173,12 @@ class Values:
     def _triggered(self) -> frozenset[str]:
         """Which of those in ``TRIGGERS`` may, all of them looked for together."""
         text = self.joined
-        found: frozenset[str] = _SEES_NEWLINES if self.has_newlines else frozenset()
-        marks = set(text.translate(None, _OTHERS))
-        for byte in marks & _BY_BYTE.keys():
-            found |= _BY_BYTE[byte]
-        for string, first, names in _BY_STRING:
-            if first in marks and not names <= found and string in text:
+        marks = frozenset(text.translate(None, _OTHERS))
+        found, strings = _marked(marks)
+        if self.has_newlines:
+            found |= _SEES_NEWLINES
+        for string, names in strings:
+            if string in text:
                 found |= names
         for name, look in _CLOSER.items():
             if name in found and not look(text):
@@ -209,6 +232,9 @@ class Values:
 
     def after(self, name: str) -> Values:
         """The values after one transformation; of those in ``_BRANCHES``, only what is new."""
+        same = _SAME_WITHOUT_BACKSLASHES.get(name)
+        if same is not None and b"\\" not in self.joined:
+            name = same
         following = self._next.get(name)
         if following is None:
             changed = _transformed(name, self.values)
@@ -217,6 +243,13 @@ class Values:
             distinct = list(dict.fromkeys(changed))
             following = self._next[name] = self if distinct == self.values else Values(distinct)
         return following
+
+
+@lru_cache(maxsize=_MARKS_REMEMBERED)
+def _marked(marks: frozenset[int]) -> tuple[frozenset[str], tuple[tuple[bytes, frozenset[str]], ...]]:
+    """What the bytes of a text trigger, and the strings that may be in it and trigger more."""
+    found = frozenset[str]().union(*(_BY_BYTE[byte] for byte in marks & _BY_BYTE.keys()))
+    return found, tuple((string, names) for string, first, names in _BY_STRING if first in marks and not names <= found)
 
 
 def _transformed(name: str, values: Sequence[bytes]) -> Iterable[bytes]:

@@ -16,7 +16,7 @@ from bsguard.seclang.operators import allowed_bytes, phrases_of
 from bsguard.seclang.patterns import compile_pattern, translate
 from bsguard.seclang.script_injection import SIGNS as SCRIPT_SIGNS
 from bsguard.seclang.sql_injection import SIGNS as SQL_SIGNS
-from bsguard.seclang.sqli import SIGNALS
+from bsguard.seclang.sqli import SIGNAL
 
 if TYPE_CHECKING:
     from bsguard.seclang.model import Link, Operator
@@ -79,7 +79,7 @@ def _sought(operator: Operator) -> tuple[Sought, ...] | None:
     if operator.name in _PHRASES:
         return tuple(phrases_of(operator.name, _encoded(operator.argument), operator.folder))
     if operator.name == "detectsqli":
-        return SIGNALS
+        return (translate(SIGNAL),)
     if operator.name == "detectxss":
         return (b"<", b"=")  # neither a tag nor an attribute without them
     if operator.name in _LITERAL:

@@ -20,7 +20,7 @@ from bsguard.seclang.prefilter.literals import needed
 from bsguard.seclang.prefilter.recall import Recall
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from bsguard.seclang.patterns import Pattern
     from bsguard.seclang.prefilter.needles import Sought
@@ -41,13 +41,15 @@ TIERS: Final[tuple[Tier, ...]] = ("literals", "re2", "re")
 _PLANES: Final = 3
 #: As many patterns as are asked about sooner than the literals of all of them are found.
 _FEW_MAX: Final = 8
-_FEW_REMEMBERED: Final = 512
+_ASKED_REMEMBERED: Final = 512
+#: As many phrases as are looked for in one pattern, where there are few patterns.
+_FEW_PHRASES_MAX: Final = 100
 #: Sets of literals of such a pattern are looked at if they are small.
 _FEW_LITERALS_MAX: Final = 8
 #: Whether a pattern occurs in a text.
 Search = Callable[[bytes], bool]
-#: A pattern (None if it is a literal), its bits, and sets of literals of each of which it needs one.
-_Alone = tuple[Search | None, int, tuple[tuple[bytes, ...], ...]]
+#: A pattern, its bits, and sets of literals of each of which it needs one.
+_Alone = tuple[Search, int, tuple[tuple[bytes, ...], ...]]
 
 
 class Scanner(Protocol):
@@ -71,14 +73,8 @@ class SingleScanner:
     """Every pattern on its own, and one for the phrases of each rule."""
 
     def __init__(self, sought: Sequence[tuple[Sought, int]]) -> None:
-        self._patterns: list[tuple[Search, int]] = [
-            (finder(_caseless(one)), bits) for one, bits in sought if isinstance(one, str)
-        ]
-        literals: dict[int, list[bytes]] = {}
-        for one, bits in sought:
-            if isinstance(one, bytes):
-                literals.setdefault(bits, []).append(one)
-        for bits, phrases in literals.items():
+        self._patterns = [(finder(_caseless(one)), bits) for one, bits in sought if isinstance(one, str)]
+        for bits, phrases in _phrases(sought).items():
             pattern = phrases_pattern(phrases)
             if pattern is not None:
                 self._patterns.append((finder(pattern), bits))
@@ -92,26 +88,37 @@ class SingleScanner:
         return found & wanted
 
 
+def _phrases(sought: Iterable[tuple[Sought, int]]) -> dict[int, list[bytes]]:
+    """The literals by the bits of their rules."""
+    found: dict[int, list[bytes]] = {}
+    for one, bits in sought:
+        if isinstance(one, bytes):
+            found.setdefault(bits, []).append(one.lower())
+    return found
+
+
 class LiteralScanner:
     """Literals first: a pattern is asked about only where one of each set of literals that it needs occurs.
 
     Patterns are bits of an integer, in as many planes as sets of literals are kept of a pattern. A literal sets the
     bits of the patterns for whose first, second and third set it stands, each in its plane. A pattern whose bit is on
-    in all planes may occur.
+    in all planes may occur. Above the planes a literal that is looked for itself sets the bits of its rules.
     """
 
     def __init__(self, sought: Sequence[tuple[Sought, int]]) -> None:
-        self._sought = [(None if isinstance(one, bytes) else finder(_caseless(one)), bits) for one, bits in sought]
-        self._width = len(sought)
-        self._plane = (1 << self._width) - 1
+        patterns = [(one, bits) for one, bits in sought if isinstance(one, str)]
+        self._patterns = [(finder(_caseless(one)), bits) for one, bits in patterns]
+        self._sets = [needed(one)[:_PLANES] for one, _ in patterns]
+        self._width = width = len(patterns)
         self._preset = 0
-        self._sets: list[tuple[frozenset[bytes], ...]] = []
+        self._phrases = _phrases(sought)
         literals: dict[bytes, int] = {}
-        for number, (one, _) in enumerate(sought):
-            sets = (frozenset({one.lower()}),) if isinstance(one, bytes) else needed(one)[:_PLANES]
-            self._sets.append(sets)
+        for bits, phrases in self._phrases.items():
+            for phrase in phrases:
+                literals[phrase] = literals.get(phrase, 0) | bits << _PLANES * width
+        for number, sets in enumerate(self._sets):
             for plane in range(_PLANES):
-                bit = 1 << plane * self._width + number
+                bit = 1 << plane * width + number
                 if plane >= len(sets):
                     self._preset |= bit
                     continue
@@ -122,15 +129,15 @@ class LiteralScanner:
         self._literals = [literals[literal] for literal in long]
         self._bytes = {literal[0]: bits for literal, bits in literals.items() if len(literal) == 1}
         self._other_bytes = bytes(byte for byte in range(256) if byte not in self._bytes)
-        #: For the bits of few patterns, these patterns, remembered.
-        self._few = Recall[tuple[_Alone, ...]](_FEW_REMEMBERED)
+        #: For the bits that are wanted, the patterns with one of them, and if these are few, how each is asked about.
+        self._asked = Recall[tuple[int, tuple[_Alone, ...]]](_ASKED_REMEMBERED)
 
     def scan(self, text: bytes, wanted: int, *, newlines: bool = True) -> int:
         """The bits, of those *wanted*, of the rules whose patterns occur in *text*."""
         lower = text.lower()
-        few = self._asked_alone(wanted)
+        asked, few = self._asked.get(wanted) or self._asks(wanted)
         if few:
-            return _asked(few, text, lower) & wanted
+            return _asked_alone(few, text, lower) & wanted
         held = self._preset
         singles = self._bytes
         for byte in set(lower.translate(None, self._other_bytes if newlines else self._other_bytes + b"\n")):
@@ -140,32 +147,34 @@ class LiteralScanner:
             for index in {match[0] for match in self._automaton.find_matches_as_indexes(lower, overlapping=True)}:
                 held |= literals[index]
         width = self._width
-        possible = held & held >> width & held >> 2 * width & self._plane
-        found = 0
+        found = held >> _PLANES * width & wanted
+        possible = held & held >> width & held >> 2 * width & asked
         while possible:
             lowest = possible & -possible
             possible ^= lowest
-            search, bits = self._sought[lowest.bit_length() - 1]
-            if bits & wanted & ~found and (search is None or search(text)):
+            search, bits = self._patterns[lowest.bit_length() - 1]
+            if bits & wanted & ~found and search(text):
                 found |= bits
         return found & wanted
 
-    def _asked_alone(self, wanted: int) -> tuple[_Alone, ...]:
-        """The patterns that are *wanted*, if they are so few that each is asked about by itself."""
-        known = self._few.get(wanted)
-        if known is None:
-            chosen = [(number, bits) for number, (_, bits) in enumerate(self._sought) if bits & wanted]
-            are_few = len(chosen) <= _FEW_MAX and all(self._sought[number][0] for number, _ in chosen)
-            known = tuple(self._alone(number, bits) for number, bits in chosen) if are_few else ()
-            self._few.put(wanted, known)
-        return known
+    def _asks(self, wanted: int) -> tuple[int, tuple[_Alone, ...]]:
+        """The patterns that are *wanted*; and if there is little to look for, each by itself, and phrases together."""
+        chosen = [number for number, (_, bits) in enumerate(self._patterns) if bits & wanted]
+        phrases = [(found, bits) for bits, found in self._phrases.items() if bits & wanted]
+        alone: tuple[_Alone, ...] = ()
+        if len(chosen) + len(phrases) <= _FEW_MAX and sum(len(found) for found, _ in phrases) <= _FEW_PHRASES_MAX:
+            together = [(phrases_pattern(found), bits) for found, bits in phrases]
+            alone = *map(self._alone, chosen), *[(finder(one), bits, ()) for one, bits in together if one is not None]
+        asked = sum(1 << number for number in chosen), alone
+        self._asked.put(wanted, asked)
+        return asked
 
-    def _alone(self, number: int, bits: int) -> _Alone:
+    def _alone(self, number: int) -> _Alone:
         sets = [tuple(sorted(one)) for one in self._sets[number] if len(one) <= _FEW_LITERALS_MAX]
-        return self._sought[number][0], bits, tuple(sets)
+        return *self._patterns[number], tuple(sets)
 
 
-def _asked(patterns: Sequence[_Alone], text: bytes, lower: bytes) -> int:
+def _asked_alone(patterns: Sequence[_Alone], text: bytes, lower: bytes) -> int:
     found = 0
     for search, bits, sets in patterns:
         for literals in sets:
@@ -175,7 +184,7 @@ def _asked(patterns: Sequence[_Alone], text: bytes, lower: bytes) -> int:
             else:
                 break
         else:
-            if search is None or search(text):
+            if search(text):
                 found |= bits
     return found
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from bsguard.seclang.prefilter.chains import CHANGES_CASE, FORESEEN, Values
+from bsguard.seclang.prefilter.chains import CHANGES_CASE, FORESEEN, TRIGGERS, Values
 from bsguard.seclang.prefilter.recall import Recall
 
 if TYPE_CHECKING:
@@ -32,6 +32,10 @@ class Walk:
     chains: tuple[tuple[tuple[str, ...], int], ...]
     #: The same without those that others begin with.
     longest: tuple[tuple[str, ...], ...]
+    #: Of these the ones that may change values in which nothing that they hold tells.
+    unforeseen: tuple[tuple[str, ...], ...]
+    #: The transformations of which it is known that they change nothing.
+    unchanging: frozenset[str]
     #: All the bits.
     bits: int
 
@@ -48,7 +52,9 @@ class Walk:
                 found[chain[start:]] = found.get(chain[start:], 0) | bits
                 all_bits |= bits
         longest = [one for one in found if not any(other[: len(one)] == one and other != one for other in found)]
-        return cls(tuple(found.items()), tuple(sorted(longest)), all_bits)
+        unforeseen = [one for one in longest if not TRIGGERS.keys() >= set(one)]
+        unchanging = FORESEEN.intersection(name for chain in found for name in chain) - changing
+        return cls(tuple(found.items()), tuple(sorted(longest)), tuple(sorted(unforeseen)), unchanging, all_bits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +115,15 @@ class Scan:
 
         Everything is looked for in everything, because for little text a scan costs more than what it looks at.
         """
+        marked, plain = values.parted(walk.unchanging)
         pool: set[bytes] = set()
-        seen = {id(values)}
-        for chain in walk.longest:
-            for reached, _ in values.along(chain):
-                if id(reached) not in seen:
-                    seen.add(id(reached))
-                    pool |= reached.pieces()
+        seen = {id(marked), id(plain)}
+        for part, chains in ((marked, walk.longest), (plain, walk.unforeseen)):
+            for chain in chains if part.values else ():
+                for reached, _ in part.along(chain):
+                    if id(reached) not in seen:
+                        seen.add(id(reached))
+                        pool |= reached.pieces()
         pool -= values.pieces()
         return self._look(Values(sorted(pool)), walk.bits) if pool else 0
 
