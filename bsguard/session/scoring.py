@@ -31,12 +31,14 @@ _RATE_WEIGHT: Final = 2.0
 _CALIBRATION: Final = 0.9
 #: Days after which a session is as well known as it will be.
 _MATURE_DAYS: Final = 4
+#: Days after which a volume is steady: who has just come tries for a day or two, and then works.
+_STEADY_DAYS: Final = 7
 #: Digits, or deviations, that are worth a hundred points.
 _LEAK_DIGITS: Final = 2.8
 _PROBING_DIGITS: Final = 3.2
 _MISSING_DIGITS: Final = 6.5
 _OBJECT_DEVIATIONS: Final = 6.0
-_ORDER_DIGITS: Final = 2.2
+_ORDER_DIGITS: Final = 2.0
 #: What chance makes of one operation on most days; only what is beyond adds up.
 _CHANCE_DIGITS: Final = 0.5
 #: How many calls everybody's order weighs beside a session's own.
@@ -89,7 +91,8 @@ def score(profile: Profile, population: Population) -> Score:
 def _volume(profile: Profile, population: Population, today: dict[str, float]) -> float:
     """More requests than ever, in a day or in an hour."""
     pages = today["steps"] / _STEPS_A_PAGE  # whoever reads a list from end to end asks for its pages too
-    return max(_excess(profile, population, name, today[name] - pages, 20) for name in ("requests", "peak"))
+    most = max(_excess(profile, population, name, today[name] - pages, 20) for name in ("requests", "peak"))
+    return most * min(len(profile.ring("requests")) / _STEADY_DAYS, 1.0)
 
 
 def _enumeration(profile: Profile, population: Population, today: dict[str, float]) -> float:
@@ -171,7 +174,7 @@ def _order(profile: Profile, population: Population, today: dict[str, float]) ->
     together = _excess(profile, population, "disorder", today["disorder"], 30)
     skips = any(order[3] for order in profile.orders.values())
     digits = sum(_skipped(profile, population, operation) for operation in profile.routes) if skips else 0.0
-    return max(0.6 * together, 100 * digits / _ORDER_DIGITS)
+    return max(0.5 * together, 100 * digits / _ORDER_DIGITS)
 
 
 def _skipped(profile: Profile, population: Population, operation: int) -> float:
