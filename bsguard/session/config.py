@@ -138,10 +138,11 @@ class SessionConfig(LayerConfig):
         "Networks of cloud providers and anonymisers. A session's first use from one of them counts twice.",
         readers.networks,
     )
-    # 2 KiB each at the most.
+    # Less than 3 KiB each, about 4 with what a store adds.
     profiles_count_max: int = setting(
         50_000,
-        "Most sessions that are remembered; the one not seen for longest goes first.",
+        "Most sessions that are remembered, and accounts, by which a new key finds what the last was used to; the one "
+        "not seen for longest goes first.",
         readers.whole(100, 5_000_000),
     )
 

@@ -199,6 +199,7 @@ class Session(Layer[SessionConfig]):
             sessions,
             who.credential,
             account,
+            "" if self._identities.by_account else next(iter(self._identities.account(account)), ""),
             self._operation(label),
             label,
             self._hash(found_object) if found_object else 0,

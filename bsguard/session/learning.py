@@ -71,7 +71,7 @@ _SPREAD_MIN: Final = 0.35
 #: What is assumed of a collection that is new to a session: some objects on the first day, or some tens.
 _COLLECTION_DAYS_MIN: Final = 2
 _FIRST_MEAN: Final = math.log1p(4)
-_FIRST_SPREAD: Final = 0.8
+_FIRST_SPREAD: Final = 0.5
 #: By how much a day may be above the mean without adding to the drift, and how large that becomes, in deviations.
 _DRIFT_ALLOWED: Final = 0.75
 _DRIFT_MAX: Final = 12.0
@@ -86,15 +86,17 @@ def take_in(profile: Profile, seen: Seen, everybody: Everybody, *, frozen: bool)
     profile.total += 1
     profile.seen = max(profile.seen, seen.time)
     if seen.before == AS_WRITTEN:
-        in_order = seen.time >= profile.last
-        seen = seen._replace(before=profile.last_operation if in_order else 0, before_time=profile.last)
+        if seen.time >= profile.last:
+            seen = seen._replace(before=profile.last_operation, before_time=profile.last)
+        else:  # told of late, or the clock was set back: says as little about the order as a repeat
+            seen = seen._replace(before=seen.operation, before_time=-math.inf)
     if seen.status >= 500 or seen.status in (0, 429):
         profile.errors += 1  # an outage makes clients repeat what they ask
         return
     _take_pace(profile, seen)
     _take_place(profile, seen)
     again = _take_route(profile, seen, everybody, frozen=frozen)
-    if not (seen.object and _take_object(profile, seen)) and not again:
+    if not (seen.object and _take_object(profile, seen, everybody)) and not again:
         _count(profile, seen)
 
 
@@ -164,7 +166,7 @@ def _take_route(profile: Profile, seen: Seen, everybody: Everybody, *, frozen: b
         _make_room(profile.routes, ROUTES_MAX)
     known[0] += 1
     known[1] = max(known[1], known[0])
-    if not missed:
+    if seen.status < 400:  # what was refused has not been done: whoever writes a client errs about the order, too
         _take_order(profile, seen, known, everybody, frozen=frozen)
         if not frozen and known[0] <= _SUCCESSIONS_MAX:
             _tell_succession(profile, seen, known[2], everybody)
@@ -243,7 +245,7 @@ def pair_of(before: int, operation: int) -> int:
     return (before * 0x9E3779B1 + operation * 0x85EBCA77 >> 7) & 0xFFFFFF or 1
 
 
-def _take_object(profile: Profile, seen: Seen) -> bool:
+def _take_object(profile: Profile, seen: Seen, everybody: Everybody) -> bool:
     """Whether it is the next one in a list that is read from end to end, as far as the list goes."""
     collections = profile.collections
     one = collections.pop(seen.operation, None)
@@ -256,12 +258,20 @@ def _take_object(profile: Profile, seen: Seen) -> bool:
     filtered = 1 << (seen.object >> 9) % FILTER_BITS | 1 << (seen.object >> 20) % FILTER_BITS
     one.missing += missing and not one.seen & bit
     if seen.number >= 0:
-        one.fresh += seen.number < one.top and one.known & filtered != filtered
-        one.top = max(one.top, seen.number)
+        old = max(one.top, everybody.known.top(seen.operation, profile.day))
+        one.fresh += seen.number < old and one.known & filtered != filtered
+        if not missing:
+            one.top = max(one.top, seen.number)
+            everybody.add_top(seen.operation, profile.day, seen.number)
     one.seen |= bit
     one.known |= filtered
+    stride = seen.number - one.last if min(seen.number, one.last) >= 0 else 0
     step = one.last >= 0 and 0 <= seen.number - one.last <= _STEP_MAX
     one.steps += step
+    if stride:
+        one.run = one.run + 1 if stride == one.stride else 0
+        one.stride = stride
+        one.longest = max(one.longest, one.run)
     one.last = seen.number
     return step and not missing
 
@@ -287,7 +297,19 @@ def begin_day(profile: Profile, day: int, everybody: Everybody, *, unusual: bool
         profile.frozen = profile.frozen + 1 if unusual else 0
         if not unusual or profile.frozen > FROZEN_DAYS_MAX:
             _learn(profile, everybody)
+    _forget_day(profile)
     profile.day = day
+
+
+def succeeded(profile: Profile) -> Profile:
+    """The profile as a key begins with it that takes the place of another: used to the same, nothing done yet."""
+    _forget_day(profile)
+    profile.created = profile.seen = 0.0
+    profile.total = profile.frozen = 0
+    return profile
+
+
+def _forget_day(profile: Profile) -> None:
     profile.requests = profile.errors = profile.flips = profile.clouds = profile.strangers = 0
     profile.new_networks = profile.new_agents = profile.new_routes = 0
     profile.missed = profile.networks_seen = profile.hour_requests = profile.peak = 0
@@ -298,7 +320,7 @@ def begin_day(profile: Profile, day: int, everybody: Everybody, *, unusual: bool
     for order in profile.orders.values():
         order[2] = order[3] = 0
     for one in profile.collections.values():
-        one.seen = one.steps = one.missing = one.fresh = 0
+        one.seen = one.steps = one.missing = one.fresh = one.run = one.longest = 0
 
 
 def _learn(profile: Profile, everybody: Everybody) -> None:
@@ -360,6 +382,8 @@ def today_of(profile: Profile) -> dict[str, float]:
         "objects": sum(one.objects for one in collections),
         "steps": sum(one.steps for one in collections),
         "disorder": profile.disorder_most * 10,
+        "run": max((one.longest for one in collections), default=0),
+        "missing": sum(one.missing for one in collections),
         "new networks": profile.new_networks,
         "new agents": profile.new_agents,
         "new routes": profile.new_routes,

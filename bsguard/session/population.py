@@ -10,7 +10,7 @@ import json
 import math
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from bsguard.session.profile import RATES, RINGS, spread_out
+from bsguard.session.profile import RATES, RINGS, middle_and_variance, spread_out
 
 if TYPE_CHECKING:
     from bsguard.session.profile import Profile
@@ -35,7 +35,7 @@ _BINS: Final = 20
 #: objects that are not there, and new networks with new agents; and the
 #: spread of the logarithms that rings hold.
 _RATES: Final = (0.3, 0.1, 0.3, 0.3, 0.2, 0.5, 0.05)
-_SPREADS: Final = (0.6, 0.6, 0.6, 0.6, 0.6)
+_SPREADS: Final = (0.6,) * len(RINGS)
 _PRIOR_DAYS: Final = 20.0
 
 
@@ -68,6 +68,8 @@ class Population:
         self.last: dict[tuple[int, int], float] = {}
         #: For each operation, the seconds since the last time.
         self.gaps: dict[int, list[float]] = {}
+        #: For each operation that names numbered objects: a day, the highest number before it, and the highest now.
+        self.tops: dict[int, tuple[int, int, int]] = {}
         #: What :meth:`precursors` found, as long as this object is in use.
         self._precursors: dict[int, tuple[int, ...]] = {}
 
@@ -109,6 +111,19 @@ class Population:
         count = self.occurrences.get(operation, 0.0)
         return (self.last.get((before, operation), 0.0) + 0.2) / (count + 1.0)
 
+    def top(self, operation: int, day: int) -> int:
+        """The highest number that was there before *day*; -1 where nobody knows."""
+        known, before, now = self.tops.get(operation, (day, -1, -1))
+        return now if known < day else before
+
+    def add_top(self, operation: int, day: int, number: int) -> None:
+        """Somebody got the object with this number."""
+        known, before, now = self.tops.get(operation, (day, -1, -1))
+        if day > known:
+            self.tops[operation] = (day, now, max(now, number))
+        elif number > now and (operation in self.tops or len(self.tops) < ROUTES_MAX):
+            self.tops[operation] = (known, before, number)
+
     def add_transition(self, before: int, operation: int, pair: int, label: str) -> None:
         """Somebody did this after that, for the first time today."""
         if operation not in self.routes and len(self.routes) >= ROUTES_MAX:
@@ -138,7 +153,7 @@ class Population:
         if profile.days >= 7:
             self.spread_days += 1
             for place, ring in enumerate(profile.rings):
-                self.spreads[place] += _variance([spread_out(byte) for byte in ring])
+                self.spreads[place] += middle_and_variance([spread_out(byte) for byte in ring])[1]
         _count(self.routes, 0, ROUTES_MAX)
         for operation, (_, most, _, _) in profile.routes.items():
             if most and _count(self.routes, operation, ROUTES_MAX):
@@ -162,6 +177,9 @@ class Population:
             for operation, bins in getattr(other, name).items():
                 mine = binned.get(operation, [0.0] * _BINS)
                 binned[operation] = [one + more for one, more in zip(mine, bins, strict=True)]
+        for operation, (day, before, top) in other.tops.items():
+            self.add_top(operation, day - 1, before)
+            self.add_top(operation, day, top)
         self._bound()
 
     def _bound(self) -> None:
@@ -198,6 +216,7 @@ class Population:
                 "gaps": list(self.gaps.items()),
                 "occurrences": list(self.occurrences.items()),
                 "earlier": [[*pair, count] for pair, count in self.earlier.items()],
+                "tops": [[key, *numbers] for key, numbers in self.tops.items()],
                 "last": [[*pair, count] for pair, count in self.last.items()],
             },
             separators=(",", ":"),
@@ -222,6 +241,7 @@ class Population:
             for name in _BINNED:
                 setattr(made, name, {int(key): _bins(bins) for key, bins in known.get(name, ())})
             made.occurrences = {int(key): float(count) for key, count in known.get("occurrences", ())}
+            made.tops = {int(key): (int(day), int(one), int(two)) for key, day, one, two in known.get("tops", ())}
             for name in ("earlier", "last"):
                 setattr(made, name, {(int(one), int(two)): float(count) for one, two, count in known.get(name, ())})
         except (ValueError, TypeError, AttributeError):
@@ -245,6 +265,11 @@ class Everybody:
         """See :meth:`Population.add_succession`."""
         self.known.add_succession(operation, before, recent, gap)
         self.learned.add_succession(operation, before, recent, gap)
+
+    def add_top(self, operation: int, day: int, number: int) -> None:
+        """See :meth:`Population.add_top`."""
+        self.known.add_top(operation, day, number)
+        self.learned.add_top(operation, day, number)
 
     def learn(self, profile: Profile, today: dict[str, float]) -> None:
         """See :meth:`Population.learn`."""
@@ -271,8 +296,3 @@ def _commonest(counts: dict[Key, float], most: int) -> dict[Key, float]:
     if len(counts) <= most:
         return counts
     return dict(sorted(counts.items(), key=lambda one: -one[1])[:most])
-
-
-def _variance(values: list[float]) -> float:
-    mean = sum(values) / len(values)
-    return sum((value - mean) ** 2 for value in values) / len(values)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields
 from typing import Final
 
 #: Format of the record; one of another format is begun anew.
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 
 #: Days that baselines look back.
 RING_DAYS: Final = 28
@@ -25,10 +25,10 @@ ORDERS_MAX: Final = 18
 COLLECTIONS_MAX: Final = 4
 #: Bits of the sketch that counts the objects of one route on one day, and of the filter that knows those of all days.
 SKETCH_BITS: Final = 256
-FILTER_BITS: Final = 1024
+FILTER_BITS: Final = 2048
 
 #: What rings remember of each day.
-RINGS: Final = ("requests", "peak", "objects", "steps", "disorder")
+RINGS: Final = ("requests", "peak", "objects", "steps", "disorder", "run", "missing")
 #: What is counted as a rate for each day.
 RATES: Final = ("networks", "agents", "routes", "flips", "missed", "missing", "strangers")
 
@@ -46,6 +46,14 @@ def spread_out(byte: int) -> float:
     return byte / _SCALE
 
 
+def middle_and_variance(values: list[float]) -> tuple[float, float]:
+    """The median, and the mean square of how far those above are from it: quiet weekends say nothing of busy days."""
+    ranked = sorted(values)
+    middle = ranked[len(ranked) // 2]
+    above = [(value - middle) ** 2 for value in ranked if value >= middle]
+    return middle, sum(above) / len(above)
+
+
 @dataclass(slots=True)
 class Collection:
     """One route whose path names an object, such as ``GET /v1/files/{}``."""
@@ -54,6 +62,11 @@ class Collection:
     #: Number of the last object, and the highest so far; -1 where objects have none.
     last: int = -1
     top: int = -1
+    #: By how much the last number was above the one before, and for how many in a row by as much.
+    stride: int = 0
+    run: int = 0
+    #: The longest such run of this day.
+    longest: int = 0
     #: How often on this day the next object was the next by number, or nearly.
     steps: int = 0
     #: Objects of this day that are not there, or not for this client.
@@ -164,8 +177,9 @@ class Profile:
             orders += (pair, min(calls, 0xFFFF), min(without, 0xFFFF), calls_today, without_today)
         collections: list[object] = []
         for one in self.collections.values():
-            collections += (one.route, one.last, one.top)
-            collections += (min(count, 0xFFFF) for count in (one.steps, one.missing, one.fresh))
+            collections += (one.route, one.last, one.top, one.stride)
+            counts = (one.run, one.longest, one.steps, one.missing, one.fresh)
+            collections += (min(count, 0xFFFF) for count in counts)
             collections += (
                 one.seen.to_bytes(SKETCH_BITS // 8, "little"),
                 one.known.to_bytes(FILTER_BITS // 8, "little"),
@@ -213,7 +227,7 @@ class Profile:
             if pair:
                 made.orders[pair] = counts
         for _ in range(COLLECTIONS_MAX):
-            numbers = [next(taken) for _ in range(6)]
+            numbers = [next(taken) for _ in range(9)]
             seen, known = (int.from_bytes(next(taken), "little") for _ in range(2))
             learned = [next(taken) for _ in range(5)]
             if numbers[0]:
@@ -230,7 +244,7 @@ _KINDS: Final = {"float": "d", "int": "I"}
 #: Names of the fields that are one number.
 _PLAIN: Final = tuple(one.name for one in fields(Profile) if one.type in _KINDS)
 _OF_COLLECTION: Final = tuple(one.name for one in fields(Collection))
-_NO_COLLECTION: Final = (0, -1, -1, 0, 0, 0, bytes(SKETCH_BITS // 8), bytes(FILTER_BITS // 8), *[0.0] * 5)
+_NO_COLLECTION: Final = (0, -1, -1, 0, 0, 0, 0, 0, 0, bytes(SKETCH_BITS // 8), bytes(FILTER_BITS // 8), *[0.0] * 5)
 _RECORD: Final = struct.Struct(
     "<B"
     + "".join(
@@ -245,7 +259,7 @@ _RECORD: Final = struct.Struct(
     + "IHHIH" * ROUTES_MAX
     + f"{TRANSITIONS_MAX}I"
     + "IHHHH" * ORDERS_MAX
-    + f"IqqHHH{SKETCH_BITS // 8}s{FILTER_BITS // 8}s5f" * COLLECTIONS_MAX
+    + f"IqqqHHHHH{SKETCH_BITS // 8}s{FILTER_BITS // 8}s5f" * COLLECTIONS_MAX
 )
 #: Size of a profile.
 PROFILE_BYTES: Final = _RECORD.size

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 
 from bsguard.core.errors import StateUnusable
 from bsguard.core.fork import in_each_child
-from bsguard.session.learning import DAY_SECONDS, begin_day, take_in
+from bsguard.session.learning import DAY_SECONDS, begin_day, succeeded, take_in
 from bsguard.session.population import Everybody, Population
 from bsguard.session.profile import Profile
 from bsguard.session.scoring import Score, facts_of, score
@@ -42,6 +42,8 @@ _GROWTH: Final = 1.05
 
 #: First byte of the key of a profile.
 PROFILE: Final = b"p"
+#: First byte of the key of an account, whose record is the id of the session that it used last.
+ACCOUNT: Final = b"a"
 #: Where what is usual for everybody is kept.
 POPULATION_KEY: Final = b"q"
 #: Records besides profiles.
@@ -131,10 +133,10 @@ class Recorder(Generic[T]):
         scored: list[Scored] = []
         now_us = int(now * 1_000_000)
         for _ in range(TRIES_MAX):
-            self._outdated: list[Write] = []
+            self._beside: list[Write] = []
             made = self._made(by_key)
-            writes = [*(write for write, _ in made), *self._outdated]
-            kept = self._store.keep(now_us, writes, self._records_max)[: len(made)]
+            writes = [*self._beside, *(write for write, _ in made)]
+            kept = self._store.keep(now_us, writes, self._records_max)[len(self._beside) :]
             for (write, one), replaced in zip(made, kept, strict=True):
                 if replaced:
                     del by_key[write.key]
@@ -161,6 +163,8 @@ class Recorder(Generic[T]):
             day = int(seen.time // DAY_SECONDS)
             if day > profile.day or day < profile.day - 1:  # the latter: the clock was set back
                 begin_day(profile, day, self._everybody, unusual=self._unusual(profile))
+                if profile.days and seen.owner:
+                    self._own(seen)
             take_in(profile, seen, self._everybody, frozen=self._unusual(profile))
         result = score(profile, self._everybody.known)
         profile.scores = [max(one, two) for one, two in zip(profile.scores, result.points, strict=True)]
@@ -179,14 +183,28 @@ class Recorder(Generic[T]):
             return kept[1]
         if record.version == 0 and len(seen.sessions) > 1:
             record = self._of_older_secret(seen)
+        if record.version == 0 and seen.owner:
+            return self._of_older_key(seen)
         return Profile.unpack(record.data)
 
     def _of_older_secret(self, seen: Seen) -> Record:
         """The profile that was written under an older secret; the one under the newest takes its place."""
         keys = [profile_key(session) for session in seen.sessions[1:]]
         found = [(key, record) for key, record in zip(keys, self._store.records(keys), strict=True) if record.version]
-        self._outdated += [Write(key, record.version, b"") for key, record in found]
+        self._beside += [Write(key, record.version, b"") for key, record in found]
         return found[0][1] if found else NO_RECORD
+
+    def _of_older_key(self, seen: Seen) -> Profile:
+        """What the account's last key was used to, for its next one: who changes keys goes on as before."""
+        (last,) = self._store.records([ACCOUNT + bytes.fromhex(seen.owner)])
+        (record,) = self._store.records([PROFILE + last.data]) if last.data else (NO_RECORD,)
+        return succeeded(Profile.unpack(record.data))
+
+    def _own(self, seen: Seen) -> None:
+        """Note once a day which key an account uses; one without a past is none to begin from."""
+        owner = ACCOUNT + bytes.fromhex(seen.owner)
+        (last,) = self._store.records([owner])
+        self._beside.append(Write(owner, last.version, bytes.fromhex(seen.sessions[0])))
 
     def _remember(self, key: bytes, version: int, profile: Profile) -> None:
         if len(self._kept) >= _KEPT_MAX:

@@ -13,6 +13,7 @@ import math
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bsguard.session.learning import object_deviations, pair_of, spread_of, today_of, weighted
+from bsguard.session.profile import middle_and_variance
 from bsguard.session.rules import SIGNALS
 
 if TYPE_CHECKING:
@@ -30,16 +31,25 @@ _RATE_WEIGHT: Final = 2.0
 _CALIBRATION: Final = 0.9
 #: Days after which a session is as well known as it will be.
 _MATURE_DAYS: Final = 4
+#: Days after which a volume is steady: who has just come tries for a day or two, and then works.
+_STEADY_DAYS: Final = 7
 #: Digits, or deviations, that are worth a hundred points.
 _LEAK_DIGITS: Final = 2.8
 _PROBING_DIGITS: Final = 3.2
 _MISSING_DIGITS: Final = 6.5
 _OBJECT_DEVIATIONS: Final = 6.0
-_ORDER_DIGITS: Final = 2.2
+_ORDER_DIGITS: Final = 2.0
 #: What chance makes of one operation on most days; only what is beyond adds up.
 _CHANCE_DIGITS: Final = 0.5
 #: How many calls everybody's order weighs beside a session's own.
 _ORDER_WEIGHT: Final = 4.0
+#: How long, as a logarithm, a walk by equal steps may be for anybody.
+_RUN_USUAL: Final = math.log1p(20)
+_RUN_SPREAD: Final = 0.45
+#: Over how many days, this one among them, objects that are not there are added up.
+_SCANNED_DAYS: Final = (1, 2, 4, 7)
+#: How much weaker evidence for the same adds to the strongest.
+_BESIDE: Final = 0.5
 #: Objects that one request for a list names.
 _STEPS_A_PAGE: Final = 40
 _DEVIATIONS: Final = 4.2
@@ -81,14 +91,57 @@ def score(profile: Profile, population: Population) -> Score:
 def _volume(profile: Profile, population: Population, today: dict[str, float]) -> float:
     """More requests than ever, in a day or in an hour."""
     pages = today["steps"] / _STEPS_A_PAGE  # whoever reads a list from end to end asks for its pages too
-    return max(_excess(profile, population, name, today[name] - pages, 20) for name in ("requests", "peak"))
+    most = max(_excess(profile, population, name, today[name] - pages, 20) for name in ("requests", "peak"))
+    return most * min(len(profile.ring("requests")) / _STEADY_DAYS, 1.0)
 
 
 def _enumeration(profile: Profile, population: Population, today: dict[str, float]) -> float:
     """Objects that are not there, as guesses are; or old ones that were never asked for, more than ever."""
-    missing = 100 * _surprise(today["new missing"], profile, population, "missing") / _MISSING_DIGITS
-    found = [_objects(one, population) for one in profile.collections.values()]
-    return max(missing, *found, 0.0) + 0.3 * min(missing, *found, 0.0)
+    missing = 100 * _missing_lately(profile, population, today["missing"]) / _MISSING_DIGITS
+    found = max((_objects(one, population) for one in profile.collections.values()), default=0.0)
+    walked = _walked(profile, today["run"])
+    largest = max(missing, found, walked)
+    return largest + _BESIDE * (missing + found + walked - largest)
+
+
+def _walked(profile: Profile, steps: float) -> float:
+    """A walk by equal steps, longer than ever and than what a list of one's own objects has by chance."""
+    ring = profile.ring("run")
+    if len(ring) < OWN_DAYS_MIN:
+        return 0.0
+    beyond = math.log1p(steps) - max(*ring, _RUN_USUAL)
+    return _points(beyond, beyond, _RUN_SPREAD, len(ring))
+
+
+def _missing_lately(profile: Profile, population: Population, today: float) -> float:
+    """Digits of the strangest of the last days, up to this one, beside the days before them (a scan statistic).
+
+    Guesses miss: a few a day say nothing on any one of them, and much in a week.
+    """
+    ring = [math.expm1(one) for one in profile.ring("missing")]
+    if not ring:
+        return 0.0
+    strangest = 0.0
+    for days in _SCANNED_DAYS:
+        if days > 1 and len(ring) < 2 * days:
+            break
+        split = len(ring) - days + 1
+        before, lately = ring[:split], sum(ring[split:]) + today
+        shape = sum(before) + population.rate("missing") * _RATE_WEIGHT
+        uneven = _unevenness(before)
+        if lately >= 1:
+            digits = -_log10_tail(round(lately / uneven), shape / uneven, (len(before) + _RATE_WEIGHT) / days)
+            strangest = max(strangest, digits - math.log10(days))
+    return strangest
+
+
+def _unevenness(counts: list[float]) -> float:
+    """By how much counts vary more than chance alone would have it: variance over mean, drawn towards 1."""
+    mean = sum(counts) / len(counts)
+    if mean <= 0:
+        return 1.0
+    variance = sum((one - mean) ** 2 for one in counts) / len(counts)
+    return max((variance / mean * len(counts) + _RATE_WEIGHT) / (len(counts) + _RATE_WEIGHT), 1.0)
 
 
 def _objects(one: Collection, population: Population) -> float:
@@ -112,7 +165,8 @@ def _leak(profile: Profile, population: Population) -> float:
     networks = _surprise(profile.new_networks + profile.clouds, profile, population, "networks")
     strangers = _surprise(profile.strangers, profile, population, "strangers")
     flips = _surprise(profile.flips, profile, population, "flips")
-    return 100 * (networks + 0.5 * agents + strangers + 0.5 * min(flips, 4.0)) / _LEAK_DIGITS
+    # Whoever works in a café moves to and fro all day, from one new network; a key that is shared, from several.
+    return 100 * (networks + 0.5 * agents + strangers + 0.5 * min(flips, networks)) / _LEAK_DIGITS
 
 
 def _order(profile: Profile, population: Population, today: dict[str, float]) -> float:
@@ -120,7 +174,7 @@ def _order(profile: Profile, population: Population, today: dict[str, float]) ->
     together = _excess(profile, population, "disorder", today["disorder"], 30)
     skips = any(order[3] for order in profile.orders.values())
     digits = sum(_skipped(profile, population, operation) for operation in profile.routes) if skips else 0.0
-    return max(0.6 * together, 100 * digits / _ORDER_DIGITS)
+    return max(0.5 * together, 100 * digits / _ORDER_DIGITS)
 
 
 def _skipped(profile: Profile, population: Population, operation: int) -> float:
@@ -143,21 +197,22 @@ def _skipped(profile: Profile, population: Population, operation: int) -> float:
 
 
 def _excess(profile: Profile, population: Population, name: str, count: float, least: float) -> float:
-    """Points for *count* beside the ring *name*; none below *least*, where chance reigns."""
+    """Points for *count* beside the ring *name*; none for what does not exceed *least*, where chance reigns."""
     ring = profile.ring(name)
     if len(ring) < OWN_DAYS_MIN or count < least:
         return 0.0
     value = math.log1p(count)
-    mean = sum(ring) / len(ring)
-    variance = sum((one - mean) ** 2 for one in ring) / len(ring)
-    return _points(value - mean, value - max(ring), spread_of(variance, len(ring), population.spread(name)), len(ring))
+    middle, variance = middle_and_variance(ring)
+    return _points(
+        value - middle, value - max(ring), spread_of(variance, len(ring), population.spread(name)), len(ring)
+    )
 
 
-def _points(above_mean: float, above_most: float, spread: float, days: float) -> float:
-    """Points for what is above both the mean and the most so far."""
+def _points(above_middle: float, above_most: float, spread: float, days: float) -> float:
+    """Points for what is above both the middle and the most so far."""
     if above_most <= 0:
         return 0.0
-    deviations = above_mean / (spread * math.sqrt(1 + 1 / days))
+    deviations = above_middle / (spread * math.sqrt(1 + 1 / days))
     beyond = above_most / spread
     return 100 * math.sqrt(max(deviations, 0.0) * beyond * 1.5) / _DEVIATIONS
 

@@ -16,6 +16,9 @@ class Seen(NamedTuple):
     #: Id of the credential, where that is something else than the session.
     credential: str
     account: str
+    #: Id of the account, where the application named it and the session is something else: its key after this one
+    #: begins with what this one was used to.
+    owner: str
     #: Hash of the route's label, and the label, such as ``GET /v1/files/{}``.
     operation: int
     label: str

@@ -25,7 +25,8 @@ def population_of(store: Store) -> Population:
 
 def newest(store: Store, count: int) -> list[tuple[str, Profile]]:
     """Sessions and their profiles, those seen last first."""
-    found = [(key, record) for key, record in store.newest(count + 1) if key[:1] == PROFILE]
+    # Beside each new profile there may be the record of its account.
+    found = [(key, record) for key, record in store.newest(2 * count + 1) if key[:1] == PROFILE]
     return [(key[1:].hex(), Profile.unpack(record.data)) for key, record in found[:count]]
 
 

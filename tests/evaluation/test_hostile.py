@@ -155,15 +155,7 @@ JUMPS = {
 }
 
 
-KNOWN = pytest.mark.xfail(
-    reason="the calls of a day that happens again are in the wrong order, to a session that is alone", strict=True
-)
-
-
-@pytest.mark.parametrize(
-    "jumps",
-    [pytest.param(jumps, id=name, marks=[KNOWN] if name == "a day back" else []) for name, jumps in JUMPS.items()],
-)
+@pytest.mark.parametrize("jumps", [pytest.param(jumps, id=name) for name, jumps in JUMPS.items()])
 def test_a_clock_that_jumps_is_no_failure_and_no_anomaly(site, jumps):
     assert len(JUMPS) == 7
     rng = random.Random(4)

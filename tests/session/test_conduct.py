@@ -51,6 +51,64 @@ def wrong_order(bench: Bench) -> None:
         bench.ask(path, method="POST" if path in ("/v1/generate", "/v1/estimate") else "GET", after=3)
 
 
+def sync(bench: Bench, first: int, count: int) -> None:
+    """Objects by number, in runs of a few."""
+    for number in range(count):
+        bench.ask(f"/v1/files/{first + number + number // 5 * 3}", after=1)
+
+
+def test_a_walk_without_a_gap_stands_out_from_a_sync_of_many_runs() -> None:
+    bench = Bench()
+    for number in range(30):
+        bench.live(2, key=f"good other {number}", by=f"192.0.2.{number}")
+    for day in range(8):
+        sync(bench, 10**6 + day * 400, 200)
+        bench.next_day()
+    sync(bench, 10**6 + 8 * 400, 200)
+    assert bench.scored() == []
+    for number in range(200):
+        bench.ask(f"/v1/files/{5_000 + number}", after=1)
+    assert bench.signals().get("enumeration", 0) >= 100
+
+
+def test_a_call_that_is_refused_is_not_out_of_order() -> None:
+    bench = Bench({"SCORE_MIN": 1})
+
+    def days(count: int, key: str) -> None:
+        for _ in range(count):
+            for _ in range(6):
+                bench.ask("/v1/estimate", key=key, method="POST", after=2000)
+                bench.ask("/status/200", key=key)
+            bench.next_day()
+
+    for number in range(20):
+        days(2, f"good other {number}")
+    days(10, "good")
+    for status, unusual in ((422, False), (200, True)):
+        for _ in range(5):
+            bench.ask("/v1/models", after=2000)
+            bench.ask(f"/status/{status}")
+        assert ("order" in bench.signals()) == unusual, status
+
+
+def test_a_few_guesses_a_day_add_up() -> None:
+    bench = Bench({"SCORE_MIN": 1})
+    for number in range(30):
+        bench.live(2, key=f"good other {number}", by=f"192.0.2.{number}")
+    for _ in range(12):
+        bench.ask("/status/200/7")
+        bench.live(1)
+    points = []
+    for _ in range(6):
+        before = len(bench.scored())
+        for _ in range(2):
+            bench.ask(f"/status/404/{bench.random.randint(1, 10**6)}")
+        bench.live(1)
+        points.append(max((event.score for event in bench.scored()[before:]), default=0.0))
+    assert points[-1] > 1.4 * points[0]
+    assert points[-1] >= 50
+
+
 ABUSE: dict[str, tuple[Callable[[Bench], None], str]] = {
     "probing": (probing, "probing"),
     "a run of ids": (id_run, "enumeration"),

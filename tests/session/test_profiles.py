@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
 def seen(**more: Any) -> Seen:
     facts: dict[str, Any] = {
-        "time": START, "sessions": ("0" * 16,), "credential": "", "account": "", "operation": 5, "label": "GET /x",
-        "object": 0, "number": -1, "status": 200, "network": 1, "agent": 1, "cloud": False, "before": 0,
+        "time": START, "sessions": ("0" * 16,), "credential": "", "account": "", "owner": "",
+        "operation": 5, "label": "GET /x", "object": 0, "number": -1, "status": 200,
+        "network": 1, "agent": 1, "cloud": False, "before": 0,
         "before_time": 0.0, "request": ("", "", "", "", ""),
     }  # fmt: skip
     return Seen(**facts | more)
@@ -56,7 +57,7 @@ def hostile(count: int) -> Profile:
 
 
 def test_a_profile_is_as_long_whatever_it_took_in() -> None:
-    assert PROFILE_BYTES <= 2_048
+    assert PROFILE_BYTES <= 3_072
     for profile in (Profile(), hostile(10), hostile(5_000)):
         assert len(profile.pack()) == PROFILE_BYTES
 
@@ -64,7 +65,7 @@ def test_a_profile_is_as_long_whatever_it_took_in() -> None:
 def test_a_profile_is_read_as_it_was_written() -> None:
     profile = hostile(3_000)
     profile.rings = [bytes(range(place, place + 9)) for place in range(len(RINGS))]
-    profile.collections = {7: Collection(7, 12, 13, 3, 2, 1, 1 << 255, 1 << 1023, 1.5, 0.25, 4.0, 2.0, 0.5)}
+    profile.collections = {7: Collection(7, 12, 13, -4, 5, 6, 3, 2, 1, 1 << 255, 1 << 2047, 1.5, 0.25, 4.0, 2.0, 0.5)}
     assert Profile.unpack(profile.pack()) == profile
 
 
@@ -167,6 +168,35 @@ def test_a_session_that_a_new_secret_names_anew_keeps_its_profile() -> None:
     assert renamed != session
     assert after.days == before.days + 1
     assert after.total == before.total + 1
+
+
+def test_a_new_key_of_an_account_begins_with_what_the_last_was_used_to() -> None:
+    bench = Bench()
+    bench.live(3, key="good first of account 7")
+    bench.layer.flush()
+    ((_, before),) = newest(bench.store, 10)
+    bench.ask(key="good next of account 7")
+    bench.ask(key="good stranger's")
+    bench.layer.flush()
+    profiles = [profile for _, profile in newest(bench.store, 10)]
+    days = [(profile.days, profile.total) for profile in profiles]
+    assert sorted(days) == [(0, 1), (2, 1), (before.days, before.total)]
+    after = profiles[days.index((2, 1))]
+    assert after.rings == before.rings
+    assert after.networks == before.networks
+    assert after.requests == 1
+
+
+def test_a_new_key_that_is_stolen_at_once_is_an_anomaly() -> None:
+    bench = Bench()
+    for number in range(30):
+        bench.live(2, key=f"good other {number}", by=f"192.0.2.{number}")
+    bench.live(8, key="good first of account 7")
+    bench.ask(key="good next of account 7")
+    assert bench.scored() == []
+    for number in range(12):
+        bench.ask(key="good next of account 7", by=f"{20 + number}.7.0.1", agent="curl/8.0", after=20)
+    assert bench.signals().get("leak", 0) >= 100
 
 
 KEYS_OLD = ("a" * 16,)
