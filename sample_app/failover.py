@@ -38,9 +38,10 @@ class Late:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Ask the provider how this attempt stands."""
+    """Ask the provider how this attempt stands. If it does not say how it ended and this is *last*, it is given up."""
 
     attempt: Attempt
+    last: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +67,6 @@ class Reconcile:
 
 
 @dataclass(frozen=True, slots=True)
-class Abandon:
-    """Stop asking about this attempt; if the generation is still open, it expires."""
-
-    attempt: Attempt
-
-
-@dataclass(frozen=True, slots=True)
 class Fail:
     """All providers have failed."""
 
@@ -86,7 +80,7 @@ class Wait:
     until: int | None
 
 
-Step: TypeAlias = Settle | Late | Ask | Stop | Begin | Reconcile | Abandon | Fail | Wait
+Step: TypeAlias = Settle | Late | Ask | Stop | Begin | Reconcile | Fail | Wait
 
 
 def decide(
@@ -118,9 +112,9 @@ def _about(generation: Generation, attempt: Attempt, now: int, timing: Timing) -
     if generation.status.final and attempt.provider_id is not None and not attempt.cancel_asked:
         return Stop(attempt)
     if now >= attempt.poll_at:
-        if now >= attempt.deadline_at + timing.reconcile and attempt.polls:
-            return Abandon(attempt)
-        return Ask(attempt)
+        # Nothing is given up for the time alone, in which nobody may have asked: this service may have been away.
+        over = now >= attempt.deadline_at + timing.reconcile and generation.status is not Status.RUNNING
+        return Ask(attempt, last=over)
     if now >= attempt.deadline_at and generation.status is Status.RUNNING:
         return Reconcile(attempt)
     return Wait(attempt.poll_at)

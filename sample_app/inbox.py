@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, update
 
-from sample_app import attempts, event_system, leases, lifecycle
+from sample_app import answers, attempts, event_system, leases
 from sample_app.clock import DAY_MS
 from sample_app.crash_points import passing
 from sample_app.database import insert_new
@@ -111,7 +111,7 @@ def _apply(connection: Connection, provider: Provider, token: str, notice: Notic
         return STRANGER, None
     # The generation's row before the attempt's, as everywhere, so that nobody waits in a circle.
     leases.signal(connection, attempt.generation_id, now)
-    changed = lifecycle.apply(connection, attempt, notice.progress, now)
+    changed = answers.apply(connection, attempt, notice.progress, now)
     return "applied" if changed else "repeated", attempt.generation_id
 
 

@@ -1,7 +1,7 @@
 """Leases: who works on a generation, or on a periodic job, and until when nobody else does.
 
-A lease saves double work; it never guards money. Money is guarded by compare-and-set on the states, so somebody whose
-lease ran out while he was away can do no harm when he comes back.
+A lease saves double work; it never guards the customer's money. That is guarded by compare-and-set on the states, so
+somebody whose lease ran out while he was away writes nothing when he comes back.
 """
 
 from __future__ import annotations
@@ -25,6 +25,11 @@ _HOST_LENGTH_MAX: Final = 32
 def owner() -> str:
     """A name for this process that no other has, on any machine."""
     return f"{socket.gethostname()[:_HOST_LENGTH_MAX]}:{os.getpid()}:{secrets.token_hex(4)}"
+
+
+def thread_of(who: str) -> str:
+    """A name for one who works in the process *who*: what one thread has lost another may have taken."""
+    return f"{who}/{secrets.token_hex(4)}"
 
 
 def take(connection: Connection, generation_id: str, who: str, now: int, until: int) -> bool:
@@ -88,10 +93,10 @@ def drop(connection: Connection, generation_id: str, who: str) -> None:
 
 
 def give_back_all(connection: Connection, who: str, now: int) -> int:
-    """Let go of everything at once, to be taken up by others; how many."""
+    """Let go of everything that the process *who* has, to be taken up by others; how many."""
     done = connection.execute(
         update(generations)
-        .where(generations.c.lease_owner == who)
+        .where(generations.c.lease_owner.startswith(f"{who}/", autoescape=True))
         .values(lease_owner=None, lease_until=None, due_at=now)
     )
     return int(done.rowcount)

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy.exc import IntegrityError
 
-from sample_app import attempts, event_system, failover, generations, leases
+from sample_app import answers, attempts, event_system, failover, generations, leases
 from sample_app.artifact_pipeline import Kept, Unavailable
 from sample_app.attempts import Attempt, AttemptState
 from sample_app.crash_points import passing
@@ -24,11 +24,8 @@ from sample_app.policy_routing import health, reorder
 from sample_app.providers.port import (
     Absent,
     Accepted,
-    Failed,
-    Finished,
     Output,
     Reason,
-    Refused,
     Unknown,
     Working,
 )
@@ -47,7 +44,7 @@ if TYPE_CHECKING:
     from sample_app.failure_handling import Timing
     from sample_app.generations import Generation
     from sample_app.orders import Orders
-    from sample_app.providers.port import Found, ProviderPort, Spend, Submitted
+    from sample_app.providers.port import Found, ProviderPort, Submitted
 
 # Steps of one call: every provider asked and answered, and settled, takes fewer.
 _STEPS_MAX: Final = 32
@@ -59,7 +56,7 @@ class _Overtaken(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Lifecycle:
-    """Moves generations on. ``who`` names this process."""
+    """Moves generations on. ``who`` names this process; each of its threads works under a name of its own."""
 
     database: Database
     credits: CreditLifecycle
@@ -74,43 +71,44 @@ class Lifecycle:
         """Do all that can be done now; False if somebody else is at it, or nothing is left to do."""
         with self.database.writing() as connection:
             now = self.clock()
-            mine = leases.take(connection, generation_id, self.who, now, now + self.timing.lease)
+            who = leases.thread_of(self.who)
+            mine = leases.take(connection, generation_id, who, now, now + self.timing.lease)
         if not mine:
             return False
         passing("leased")
         try:
-            self._work(generation_id)
+            self._work(generation_id, who)
         except Exception:
             # Something that nobody foresaw: somebody tries again, but not at once.
             with self.database.writing() as connection:
                 leases.signal(connection, generation_id, self.clock() + self.timing.poll_first)
-                leases.drop(connection, generation_id, self.who)
+                leases.drop(connection, generation_id, who)
             raise
         return True
 
-    def _work(self, generation_id: str) -> None:
+    def _work(self, generation_id: str, who: str) -> None:
         for _ in range(_STEPS_MAX):
-            if not self._keep(generation_id):
+            if not self._keep(generation_id, who):
                 return
             generation, signals, step = self._decide(generation_id)
             if isinstance(step, failover.Wait):
                 with self.database.writing() as connection:
-                    if leases.give_back(connection, generation_id, self.who, signals, step.until):
+                    if leases.give_back(connection, generation_id, who, signals, step.until):
                         return
             else:
                 self._take(generation, step)
         with self.database.writing() as connection:
-            leases.drop(connection, generation_id, self.who)
+            leases.drop(connection, generation_id, who)
 
-    def _keep(self, generation_id: str) -> bool:
+    def _keep(self, generation_id: str, who: str) -> bool:
         """Renew the lease when half of it is over; False if somebody else has taken it."""
         now = self.clock()
         with self.database.reading() as connection:
-            until = leases.held_until(connection, generation_id, self.who)
+            until = leases.held_until(connection, generation_id, who)
         if until is None or until - now > self.timing.lease // 2:
             return until is not None
         with self.database.writing() as connection:
-            return leases.renew(connection, generation_id, self.who, now + self.timing.lease)
+            return leases.renew(connection, generation_id, who, now + self.timing.lease)
 
     def _decide(self, generation_id: str) -> tuple[Generation, int, Step]:
         now = self.clock()
@@ -129,8 +127,8 @@ class Lifecycle:
         match step:
             case failover.Begin(provider, number):
                 self._begin(generation, provider, number)
-            case failover.Ask(attempt):
-                self._ask(generation, attempt)
+            case failover.Ask(attempt, last):
+                self._ask(generation, attempt, last=last)
             case failover.Settle(attempt):
                 self._settle(generation, attempt)
             case failover.Late(attempt):
@@ -139,8 +137,6 @@ class Lifecycle:
                 self._stop(generation, attempt)
             case failover.Reconcile(attempt):
                 self._reconcile(generation, attempt)
-            case failover.Abandon(attempt):
-                self._abandon(generation, attempt)
             case failover.Fail(refused):
                 self._fail(generation, REFUSED if refused else FAILED)
 
@@ -190,6 +186,11 @@ class Lifecycle:
             # Somebody whose lease had run out was faster, or a success came in; it is read in the next step.
             return
         passing("attempt.done")
+        if self.clock() >= now + self.timing.submit // 2:
+            # This process stood still. Others may soon conclude that the order never left, and ask the next provider.
+            with self.database.writing() as connection:
+                answers.never_taken(connection, attempt, "not_sent", self.clock())
+            return
         answer = port.submit(order, attempt.token, self.orders.webhook_url(provider, attempt.token))
         passing("called")
         self._note(attempt, answer)
@@ -207,7 +208,7 @@ class Lifecycle:
         self._charge(generation, attempt, winner)
         return True
 
-    def _ask(self, generation: Generation, attempt: Attempt) -> None:
+    def _ask(self, generation: Generation, attempt: Attempt, *, last: bool) -> None:
         port = self.ports.get(attempt.provider)
         # Somebody may have taken the provider out of the settings: then nothing is known.
         answer: Found = Unknown(Reason.UNSUPPORTED)
@@ -220,12 +221,14 @@ class Lifecycle:
             answer = Unknown(Reason.NOT_FOUND)
         passing("asked")
         self._note(attempt, answer)
+        if last and isinstance(answer, (Working, Unknown)):
+            self._abandon(generation, attempt)
 
     def _note(self, attempt: Attempt, answer: Submitted | Found) -> None:
         """Write down what the provider has answered, unless something better is known by now."""
         now = self.clock()
         with self.database.writing() as connection:
-            apply(connection, attempt, answer, now)
+            answers.apply(connection, attempt, answer, now)
             if isinstance(answer, (Accepted, Working, Unknown)):
                 polls = attempt.polls + (attempt.state is not AttemptState.STARTING or attempt.poll_at <= now)
                 due = self.timing.next_poll(polls, now, attempt.deadline_at)
@@ -235,6 +238,12 @@ class Lifecycle:
 
     def _settle(self, generation: Generation, attempt: Attempt) -> None:
         """Fetch the outputs; then the generation, its files, the charge and the event in one transaction."""
+        finished = (AttemptState.FINISHED,)
+        if not self.orders.known(generation):
+            with self.database.writing() as connection:
+                now = self.clock()
+                attempts.move(connection, attempt, AttemptState.FAILED, now, come_from=finished, reason="model_removed")
+            return
         wanted = tuple(Output(url) for url in attempt.outputs[: self.orders.output_number(generation)])
         kept = self.artifacts.keep(generation, attempt, wanted, self.orders.output_format(generation))
         if isinstance(kept, Kept):
@@ -247,13 +256,10 @@ class Lifecycle:
             until = max(attempt.deadline_at, attempt.updated_at + self.timing.attempt)
             if isinstance(kept, Unavailable) and now < until:
                 due = self.timing.next_poll(attempt.polls + 1, now, until)
-                finished = (AttemptState.FINISHED,)
                 attempts.note(connection, attempt, while_in=finished, polls=attempt.polls + 1, poll_at=due)
                 return
             # Paid for, and of no use. The next provider may do better; what this one cost stays in the books.
-            attempts.move(
-                connection, attempt, AttemptState.FAILED, now, come_from=(AttemptState.FINISHED,), reason=kept.reason
-            )
+            attempts.move(connection, attempt, AttemptState.FAILED, now, come_from=finished, reason=kept.reason)
 
     def _charge(self, generation: Generation, attempt: Attempt, winner: Winner) -> None:
         now = self.clock()
@@ -312,11 +318,16 @@ class Lifecycle:
 
     def _abandon(self, generation: Generation, attempt: Attempt) -> None:
         now = self.clock()
-        # Together: an attempt that is given up must not look like one that has failed.
-        with self.database.writing() as connection:
-            end(connection, self.credits, generation.generation_id, Status.EXPIRED, now, failure=EXPIRED)
-            attempts.move(connection, attempt, AttemptState.ABANDONED, now)
-            passing("end.writing")
+        try:
+            # Together: an attempt that is given up must not look like one that has failed.
+            with self.database.writing() as connection:
+                end(connection, self.credits, generation.generation_id, Status.EXPIRED, now, failure=EXPIRED)
+                if not attempts.move(connection, attempt, AttemptState.ABANDONED, now):
+                    raise _Overtaken
+                passing("end.writing")
+        except _Overtaken:
+            # A report came after all; the next step goes by that.
+            return
         passing("end.done")
 
     def _fail(self, generation: Generation, failure: tuple[str, str]) -> None:
@@ -344,55 +355,3 @@ def end(
         ledger.release(connection, moved, expired=status is Status.EXPIRED)
         event_system.record(connection, moved)
     return moved
-
-
-def apply(connection: Connection, attempt: Attempt, answer: Submitted | Found, now: int) -> bool:
-    """Write down an answer or a report; whether it changed anything. What is known better stays as it is."""
-    match answer:
-        case Accepted(provider_id) | Working(provider_id):
-            return attempts.move(connection, attempt, AttemptState.RUNNING, now, provider_id=provider_id)
-        case Finished(provider_id, outputs, spend):
-            # A success counts even after a failure was reported: the provider was paid, and the outputs are there.
-            return attempts.move(
-                connection,
-                attempt,
-                AttemptState.FINISHED,
-                now,
-                come_from=(*attempts.OPEN, AttemptState.FAILED, AttemptState.ABANDONED),
-                provider_id=provider_id,
-                outputs=tuple(output.url for output in outputs),
-                reason=None,
-                poll_at=now,
-                **_spend(attempt, spend),
-            )
-        case Failed(provider_id, reason, spend):
-            return attempts.move(
-                connection,
-                attempt,
-                AttemptState.FAILED,
-                now,
-                provider_id=provider_id,
-                reason=reason,
-                **_spend(attempt, spend),
-            )
-        case Refused(reason):
-            return _never_taken(connection, attempt, reason, now)
-        case Absent():
-            return _never_taken(connection, attempt, "absent", now)
-        case Unknown(reason):
-            # A silence takes nothing away from what is known.
-            silent = (AttemptState.STARTING, AttemptState.UNKNOWN)
-            return attempts.move(connection, attempt, AttemptState.UNKNOWN, now, come_from=silent, reason=reason)
-
-
-def _spend(attempt: Attempt, spend: Spend | None) -> dict[str, Any]:
-    """What the provider says that it charges; where it does not say, the quote, whatever was believed before."""
-    if spend is None:
-        return {"spend_micro_usd": attempt.quoted_micro_usd, "spend_known": False}
-    return {"spend_micro_usd": spend.micro_usd, "spend_known": True}
-
-
-def _never_taken(connection: Connection, attempt: Attempt, reason: str, now: int) -> bool:
-    return attempts.move(
-        connection, attempt, AttemptState.FAILED, now, reason=reason, spend_micro_usd=0, spend_known=True
-    )

@@ -30,8 +30,14 @@ class Orders:
     public_url: str
     link: Callable[[str], str]
 
+    def known(self, generation: Generation) -> bool:
+        """Whether its model is still in the catalogue: a new version of the service may have none of that name."""
+        return self.catalogue.find(generation.model) is not None
+
     def providers(self, generation: Generation) -> tuple[Provider, ...]:
-        """Who may be asked, in the client's order or else the model's."""
+        """Who may be asked, in the client's order or else the model's; nobody for a model that was removed."""
+        if not self.known(generation):
+            return ()
         return read_fields(generation.request).provider_order or self._model(generation).providers
 
     def order(self, generation: Generation) -> Order:

@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sample_app import crash_points, create_app
+from sample_app import crash_points, create_app, lifecycle
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -26,4 +26,7 @@ def app() -> Flask:
         os.kill(os.getpid(), signal.SIGKILL)
 
     crash_points.hook = passing
+    if os.environ.get("TESTS_HEALTHY"):
+        # Then every provider keeps its place, and every fault comes where the test wants it.
+        lifecycle.health = lambda _connection, _now: {}
     return create_app()

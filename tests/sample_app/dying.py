@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sample_app import crash_points, create_app
+from sample_app import crash_points, create_app, lifecycle
 from sample_app.clock import system_clock
 from sample_app.jobs import Job
 
@@ -41,6 +41,8 @@ def work(cell: Cell, result: str, later_ms: int, point: str) -> None:
     """Ask for the generation, deliver what comes, sweep, until it has ended; in a process of its own."""
     if point:
         crash_points.hook = lambda name: os.kill(os.getpid(), signal.SIGKILL) if name == point else None
+    # What other cells did to a provider must not move this one's fault out of its way.
+    lifecycle.health = lambda _connection, _now: {}
     shift = [later_ms]
     app = create_app(cell.config, clock=lambda: system_clock() + shift[0])
     client, parts = app.test_client(), app.extensions["control_plane"]

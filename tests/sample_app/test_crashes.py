@@ -39,6 +39,7 @@ pytestmark = [pytest.mark.server]
 
 PACE = Pace(run=0.02, slow=0.5, webhook_late=0.2, hold=1.5)
 MODES = ("inline", "webhook")
+CELL_SECONDS_MAX = 180
 #: Not for one generation's ends: they only take long.
 LEFT_OUT = (Fault.OUTPUT_ENDLESS,)
 FAULTS = tuple(fault for fault in Fault if fault not in LEFT_OUT)
@@ -137,15 +138,17 @@ class World:
             self.config(mode), self.box.url, self.key, prompt, ("replicate", "fal"), cancels=cancels, point=point
         )
         result = str(self.folder / f"{prompt.replace(' ', '-').replace(':', '-')}.json")
-        exits = []
+        exits: list[int | None] = []
         for later, where in ((0, point), (dying.LATER_MS, "")):
             process = multiprocessing.get_context("forkserver").Process(
                 target=dying.work, args=(cell, result, later, where)
             )
             process.start()
-            process.join(60)
+            process.join(CELL_SECONDS_MAX)
+            # None, then, for one that has not ended: how fast this machine is decides nothing.
             exits.append(process.exitcode)
             process.kill()
+            process.join()
             if process.exitcode == 0:
                 break
         if exits[0] == -signal.SIGKILL:

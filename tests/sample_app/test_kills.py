@@ -39,7 +39,12 @@ def providers() -> Iterator[dict[str, Simulated]]:
 @pytest.fixture
 def world(tmp_path: Path, database_url: str, providers: dict[str, Simulated]) -> Iterator[World]:
     # Under such a load things take long because of the load, not because nobody would tell.
-    settings = {"CONTROL_PLANE_ATTEMPT_SECONDS": "60", "CONTROL_PLANE_RECONCILE_SECONDS": "20"}
+    settings = {
+        "CONTROL_PLANE_LEASE_SECONDS": "8",
+        "CONTROL_PLANE_PROVIDER_SECONDS_MAX": "4",
+        "CONTROL_PLANE_ATTEMPT_SECONDS": "90",
+        "CONTROL_PLANE_RECONCILE_SECONDS": "60",
+    }
     with serving(tmp_path, database_url, providers, WORKERS, **settings) as running:
         running.patience_seconds = 120.0
         yield running
