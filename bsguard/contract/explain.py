@@ -120,6 +120,8 @@ class _Inside:
         #: The keywords that are asked about, all together, and each by itself.
         self._together = make({key: one for group in asked.values() for key, one in group.items()})
         self._alone = {key: make(group) for key, group in asked.items()}
+        #: Whether there are no others, so that what is known to be wrong breaks one of these.
+        self._bare = node.keys() <= asked.keys()
         self._required: list[str] = node.get("required", [])
         self._properties = {name: (part(one),) for name, one in node.get("properties", {}).items()}
         self._patterns = [
@@ -171,9 +173,9 @@ class _Inside:
 
     def _look_at(self, value: Any, path: Way, found: list[SchemaError]) -> None:
         """Add what *value* breaks by itself."""
-        if self._alone and not self._together(value):
+        if self._alone and (self._bare or not self._together(value)):
             for key, holds in self._alone.items():
-                if not holds(value) and self._chosen(key, value) is None:
+                if not holds(value) and (key not in self._choices or self._chosen(key, value) is None):
                     found.append(SchemaError(path, key))
         if isinstance(value, dict):
             for name in self._required:

@@ -46,8 +46,9 @@ def violations_of(
     rule: str, place: Place, name: str, errors: Iterable[SchemaError], segments: Mapping[str | int, str]
 ) -> list[Violation]:
     """What schema errors mean. Property names are shown as in *segments*, those that only the client knows are not."""
+    shown = segments.get
     return [
-        Violation(rule, place, name, "".join([_segment(part, segments) for part in path]), keyword)
+        Violation(rule, place, name, "".join([shown(part) or _segment(part) for part in path]), keyword)
         for path, keyword in errors
     ]
 
@@ -57,5 +58,6 @@ def segments_of(declared: Iterable[str]) -> dict[str | int, str]:
     return {name: f"/{escape(name)}" for name in declared}
 
 
-def _segment(part: str | int, segments: Mapping[str | int, str]) -> str:
-    return segments.get(part) or (f"/{part}" if isinstance(part, int) else "/*")
+def _segment(part: str | int) -> str:
+    """What is shown of a part of a way that is no declared name."""
+    return f"/{part}" if isinstance(part, int) else "/*"

@@ -47,7 +47,8 @@ class Reporter:
         """One rule fired, and this became of it."""
         if ruling.outcome == "ignore":
             return
-        facts = self._facts(request) | {
+        common = self._facts(request)
+        facts = common | {
             "layer": layer,
             "rule": finding.rule,
             "code": finding.code.id,
@@ -58,7 +59,7 @@ class Reporter:
         note = finding.note
         if note is not None and ruling.outcome != "except":
             whole = issubclass(note.event, events.FindingEvent)
-            noted = facts if whole else self._facts(request) | {"action": facts["action"]}
+            noted = facts if whole else common | {"action": facts["action"]}
             self.send(note.event(**noted | dict(note.facts)), emit)
             if whole and ruling.outcome == "log":  # it says all that there is to say
                 return

@@ -90,6 +90,13 @@ def test_ten_errors_are_said_and_no_more_is_asked_for_them() -> None:
     assert len(asked) < 100
 
 
+def test_what_can_only_be_broken_by_its_own_keywords_is_asked_about_each_of_them_once() -> None:
+    asked: list[Any] = []
+
+    assert Explainer({"A": NUMBER}, counting(asked)).errors("A", 2) == [((), "minimum")]
+    assert asked == [2, 2]
+
+
 def counting(asked: list[Any]) -> Callable[[Any], Callable[[Any], bool]]:
     """An engine that notes what it is asked."""
     schemas = Schemas({"A": {"items": TEXT}, "N": CIRCLE})

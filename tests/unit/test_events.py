@@ -147,7 +147,7 @@ def test_no_event_holds_a_credential_a_query_a_body_or_the_text_of_a_header(make
     run(made, environ("POST", "/", headers={"Content-Type": "application/json"}, body=body))
 
     assert app.called == 2
-    assert len({event.rule for event in seen if hasattr(event, "rule")}) == 10
+    assert len({event.rule for event in seen if hasattr(event, "rule")}) == 11
     assert [event for event in seen if CANARY in repr(event)] == []
 
 
