@@ -157,7 +157,8 @@ def _hard() -> list[dict[str, Any]]:
 
 
 def _text(unit: str) -> Callable[[int], bytes]:
-    return lambda size: json.dumps({"prompt": (unit * (size // len(unit) + 1))[:size]}).encode()
+    """Whole units, so that both sizes end alike: half an escape at the end may be what a rule waits for."""
+    return lambda size: json.dumps({"prompt": unit * (size // len(unit))}).encode()
 
 
 HARD: Final[dict[str, Callable[[int], bytes]]] = {

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 # No provider repeats a report for so long.
 KEEP_MS = 7 * DAY_MS
+# What became of a report that is about no order of the attempt that it was sent for.
+STRANGER = "stranger"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ class Inbox:
                 "outcome": "",
                 "received_at": now,
             }
-            if not insert_new(connection, inbox, values):
+            if not insert_new(connection, inbox, values) and not _was_stray(connection, values):
                 return Report(stored=False, generation_id=None)
             outcome, generation_id = _apply(connection, provider, token, notice, now)
             connection.execute(
@@ -92,10 +94,21 @@ def forget(connection: Connection, now: int) -> int:
     return int(connection.execute(delete(inbox).where(inbox.c.received_at < now - KEEP_MS)).rowcount)
 
 
+def _was_stray(connection: Connection, values: Mapping[str, object]) -> bool:
+    """Whether the report had come to nobody so far: who has caught one may send it to an address of its own first."""
+    stray = update(inbox).where(
+        inbox.c.provider == values["provider"],
+        inbox.c.event_id == values["event_id"],
+        inbox.c.token != values["token"],
+        inbox.c.outcome == STRANGER,
+    )
+    return bool(connection.execute(stray.values(token=values["token"])).rowcount)
+
+
 def _apply(connection: Connection, provider: Provider, token: str, notice: Notice, now: int) -> tuple[str, str | None]:
     attempt = attempts.by_token(connection, token)
     if attempt is None or attempt.provider is not provider or not _about(attempt, notice.progress):
-        return "stranger", None
+        return STRANGER, None
     # The generation's row before the attempt's, as everywhere, so that nobody waits in a circle.
     leases.signal(connection, attempt.generation_id, now)
     changed = lifecycle.apply(connection, attempt, notice.progress, now)

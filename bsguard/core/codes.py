@@ -170,7 +170,7 @@ UNREADABLE_REQUEST: Final = Code(
     400,
     "unreadable_request",
     "The body or query cannot be read as what it says it is",
-    "A body does not have the form of its media type, so that no rule could see all of it.",
+    "A body does not have the form of its media type or content coding, so that no rule could see all of it.",
 )
 TOO_MUCH_TO_CHECK: Final = Code(
     "BSE1203",
@@ -223,8 +223,8 @@ UNREADABLE_CONTENT: Final = Code(
     "BSE1402",
     400,
     "unreadable_content",
-    "The body cannot be read as its media type",
-    "The body is broken for its media type, so the rules could not see all of it.",
+    "The body cannot be read as what it says it is",
+    "The body is broken for its media type or content coding, so the rules could not see all of it.",
 )
 CONTENT_OVER_LIMIT: Final = Code(
     "BSE1403",

@@ -302,7 +302,7 @@ class Engine:
                 if scanned is not None:
                     entries = scanned.narrow(entries, seen)
             for key, value in entries:
-                for stage in (value,) if is_idle else link.stages(value):
+                for stage in (value,) if is_idle else transaction.stages(link, value):
                     captures = match(stage)
                     if (captures is None) != negated:
                         continue

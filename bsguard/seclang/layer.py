@@ -141,9 +141,11 @@ class RulesLayer(Layer[C]):
                 body = request.body.read(self._body_bytes_max(request))
             except BodyError as error:
                 broken = body_finding(error)
-        coding = request.header("HTTP_CONTENT_ENCODING")
+        coding = request.header("HTTP_CONTENT_ENCODING") if body else ""
         if coding:
-            body = decoded(body, coding, self.settings.inspect_bytes_max)
+            seen = decoded(body, coding, self.settings.inspect_bytes_max)
+            body = seen.body
+            broken = Finding(f"{self.name}.unreadable", self.unreadable, seen.error) if seen.error else None
         verdict = self._with_body(request, so_far, body)
         if broken is None:
             return verdict

@@ -7,19 +7,19 @@ empty. What is only rarely asked for is made when it is.
 from __future__ import annotations
 
 import re
-import secrets
-import time
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from bsguard.seclang.bodies import PROCESSORS, Limits, ParsedBody, parse_urlencoded, parts_of_plain
 from bsguard.seclang.macros import Reference
+from bsguard.seclang.made import MADE, unescaped
 from bsguard.seclang.operators import integer
 from bsguard.seclang.variables import SCALARS, WRITABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from bsguard.seclang.compiler import Runnable
     from bsguard.seclang.macros import Template
     from bsguard.seclang.prefilter import Seen
     from bsguard.seclang.request import Request, Response
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 #: Key and value.
 Entry = tuple[bytes, bytes]
 
-_ESCAPED: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
-_ABSOLUTE: Final = re.compile(rb"\A[A-Za-z][A-Za-z0-9+.-]*://[^/?]*")
 #: In a quoted cookie, what Python's parsers undo for the application; rules see the value both ways.
 _QUOTED_PAIR: Final = re.compile(rb"\\(?:([0-3][0-7]{2})|(.))", re.DOTALL)
 _EMPTY: Final[list[Entry]] = [(b"", b"")]
@@ -41,6 +39,8 @@ _MEDIA: Final = (
     (re.compile(rb"\s*(?:application/(?:[^\s/;,]+\+)?|text/)xml\s*(?:;|$)", re.IGNORECASE), b"XML"),
 )
 _MEDIA_REMEMBERED: Final = 256
+#: As many values as it is remembered of what becomes of them on their way through transformations.
+_STAGES_MAX: Final = 8192
 #: Processors that leave REQUEST_BODY empty: their bodies are read in parts, and raw markup would match rules for text.
 _WITHOUT_RAW_BODY: Final = frozenset({b"MULTIPART", b"XML"})
 
@@ -51,6 +51,7 @@ class Transaction:
     __slots__ = (
         "_keyed",
         "_media",
+        "_stages",
         "body_forced",
         "exclusions",
         "found",
@@ -79,6 +80,8 @@ class Transaction:
         self.tx_is_known = tx_is_known
         self.values: dict[str, list[Entry]] = {}
         self._keyed: dict[str, dict[bytes, list[Entry]]] = {}
+        #: What became of values on their way through transformations.
+        self._stages: dict[tuple[tuple[Callable[[bytes], bytes], ...], bool, bytes], list[bytes]] = {}
         #: Rules switched off by ``ctl:ruleRemove…``, by id.
         self.removed: set[int] = set()
         #: Targets taken away by ``ctl:ruleRemoveTarget…``: ids, name of the collection, test of the key.
@@ -108,7 +111,7 @@ class Transaction:
             return found
         if name in WRITABLE:
             return list(self.stores.get(name, {}).items())
-        make = _MADE.get(name)
+        make = MADE.get(name)
         if make is not None:
             return make(self)
         return _EMPTY if name in SCALARS else _NOTHING
@@ -155,6 +158,17 @@ class Transaction:
                 filled.append(self.first(part.name, part.key))
         return b"".join(filled)
 
+    def stages(self, link: Runnable, value: bytes) -> list[bytes]:
+        """What the operator of *link* sees of a value: worked out once, however many rules look at it in this way."""
+        known = self._stages
+        key = (link.transformations, link.multi_match, value)
+        found = known.get(key)
+        if found is None:
+            found = link.stages(value)
+            if len(known) < _STAGES_MAX:
+                known[key] = found
+        return found
+
     # What rules change.
 
     def write(self, collection: str, key: bytes, sign: str, value: bytes) -> None:
@@ -200,7 +214,7 @@ class Transaction:
         values["REQUEST_METHOD"] = [(b"", request.method)]
         values["REQUEST_PROTOCOL"] = [(b"", request.protocol)]
         values["REQUEST_URI_RAW"] = [(b"", request.target)]
-        values["REQUEST_FILENAME"] = [(b"", _decoded(path))]
+        values["REQUEST_FILENAME"] = [(b"", unescaped(path))]
         values["QUERY_STRING"] = [(b"", query)]
         values["REMOTE_ADDR"] = [(b"", request.client)]
         headers = list(request.headers)
@@ -302,12 +316,6 @@ def _processor(media: bytes) -> bytes:
     return next((name for pattern, name in _MEDIA if pattern.match(media)), b"")
 
 
-def _decoded(data: bytes) -> bytes:
-    if b"%" not in data:
-        return data
-    return _ESCAPED.sub(lambda match: bytes([int(match[1], 16)]), data)
-
-
 def _cookies(line: bytes) -> list[Entry]:
     found: list[Entry] = []
     for part in line.split(b";"):
@@ -323,89 +331,3 @@ def _cookies(line: bytes) -> list[Entry]:
 def _unquoted(match: re.Match[bytes]) -> bytes:
     octal, char = match.groups()
     return char if octal is None else bytes((int(octal, 8),))
-
-
-def _matched_vars(transaction: Transaction) -> list[Entry]:
-    return list(transaction.matched)
-
-
-def _matched_names(transaction: Transaction) -> list[Entry]:
-    return [(name, name) for name, _ in transaction.matched]
-
-
-def _matched_var(transaction: Transaction) -> list[Entry]:
-    return [(b"", transaction.matched[-1][1] if transaction.matched else b"")]
-
-
-def _matched_name(transaction: Transaction) -> list[Entry]:
-    return [(b"", transaction.matched[-1][0] if transaction.matched else b"")]
-
-
-def _request_line(transaction: Transaction) -> list[Entry]:
-    request = transaction.request
-    transaction.scalar("REQUEST_LINE", b"%s %s %s" % (request.method, request.target, request.protocol))
-    return transaction.values["REQUEST_LINE"]
-
-
-def _request_uri(transaction: Transaction) -> list[Entry]:
-    whole = _decoded(transaction.request.target.partition(b"#")[0])
-    transaction.scalar("REQUEST_URI", _ABSOLUTE.sub(b"", whole, count=1))
-    return transaction.values["REQUEST_URI"]
-
-
-def _basename(transaction: Transaction) -> list[Entry]:
-    path = transaction.first("REQUEST_FILENAME")
-    transaction.scalar("REQUEST_BASENAME", path[max(path.rfind(b"/"), path.rfind(b"\\")) + 1 :])
-    return transaction.values["REQUEST_BASENAME"]
-
-
-def _arguments_size(transaction: Transaction) -> list[Entry]:
-    return [(b"", b"%d" % sum(len(name) + len(value) for name, value in transaction.entries("ARGS")))]
-
-
-def _full_request(transaction: Transaction) -> list[Entry]:
-    request = transaction.request
-    head = b"".join(b"%s: %s\n" % header for header in request.headers)
-    return [(b"", transaction.first("REQUEST_LINE") + b"\n" + head + b"\n" + request.body)]
-
-
-def _full_request_length(transaction: Transaction) -> list[Entry]:
-    return [(b"", b"%d" % len(_full_request(transaction)[0][1]))]
-
-
-def _unique_id(transaction: Transaction) -> list[Entry]:
-    transaction.scalar("UNIQUE_ID", transaction.request.unique_id or secrets.token_hex(12).encode())
-    return transaction.values["UNIQUE_ID"]
-
-
-def _clock(form: str) -> Callable[[Transaction], list[Entry]]:
-    return lambda _: [(b"", time.strftime(form).encode())]
-
-
-def _epoch(_: Transaction) -> list[Entry]:
-    return [(b"", b"%d" % time.time())]
-
-
-#: Variables that are made when a rule asks for them.
-_MADE: Final[Mapping[str, Callable[[Transaction], list[Entry]]]] = {
-    "ARGS_COMBINED_SIZE": _arguments_size,
-    "FULL_REQUEST": _full_request,
-    "FULL_REQUEST_LENGTH": _full_request_length,
-    "MATCHED_VAR": _matched_var,
-    "MATCHED_VAR_NAME": _matched_name,
-    "MATCHED_VARS": _matched_vars,
-    "MATCHED_VARS_NAMES": _matched_names,
-    "REQUEST_BASENAME": _basename,
-    "REQUEST_LINE": _request_line,
-    "REQUEST_URI": _request_uri,
-    "UNIQUE_ID": _unique_id,
-    "TIME": _clock("%H:%M:%S"),
-    "TIME_DAY": _clock("%d"),
-    "TIME_EPOCH": _epoch,
-    "TIME_HOUR": _clock("%H"),
-    "TIME_MIN": _clock("%M"),
-    "TIME_MON": _clock("%m"),
-    "TIME_SEC": _clock("%S"),
-    "TIME_WDAY": _clock("%w"),
-    "TIME_YEAR": _clock("%Y"),
-}

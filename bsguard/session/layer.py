@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     from bsguard.core.driver import ResponseHead
     from bsguard.core.request import Request
-    from bsguard.session.routes import Route
     from bsguard.stores.port import Store
 
 #: Bits of an operation in a trail; the rest is the time in eighths of a second.
@@ -43,14 +42,21 @@ _NETWORK_BITS: Final = {4: 16, 6: 32}
 _AGENT_CHARS_MAX: Final = 200
 
 
+class Asked(NamedTuple):
+    """What tells the route of a request."""
+
+    method: str
+    path: str
+    query: str
+    template: str
+
+
 class Kept(NamedTuple):
     """What the layer keeps of a request until its answer is complete."""
 
     who: Who
     time: float
-    operation: int
-    label: str
-    object: str
+    asked: Asked
     #: The operation before, and when.
     before: int
     before_time: float
@@ -112,21 +118,20 @@ class Session(Layer[SessionConfig]):
         if not session:
             return ALLOW
         now = self._now()
-        label, found_object = _route(request)
-        operation = self._operation(label)
-        trail, throttled, bans = self._session_keys(who)
         self._sequences.update(self.overrides.active("sequence", now))
-        asked = self._sequences.ask(request, session)
+        trail, throttled, bans = self._session_keys(who)
         if not (self._sequences.rules or throttled or bans):  # nothing that the store says could matter
-            request.memo[self] = Kept(who, now, operation, label, found_object, AS_WRITTEN, 0.0)
+            request.memo[self] = Kept(who, now, _asked(request), AS_WRITTEN, 0.0)
             return ALLOW
+        asked = self._sequences.ask(request, session)
+        operation = self._operation(route_of(*_asked(request)).label)
         number = int(now * _TIME_STEPS) << _OPERATION_BITS | operation
         now_us = int(now * 1_000_000)
         marks = (*asked.marks, *throttled) if asked.marks else throttled
         taken = self.store.take(now_us, asked.counters, marks, bans, (Exchange(trail, number),))
         before = taken.before[0] if taken.before else 0
         when = (before >> _OPERATION_BITS) / _TIME_STEPS
-        request.memo[self] = Kept(who, now, operation, label, found_object, before & _OPERATION_MASK, when)
+        request.memo[self] = Kept(who, now, _asked(request), before & _OPERATION_MASK, when)
         if taken.banned_until_us:
             return Verdict((DENIED,))
         found = asked.broken(taken.marks, taken.over, taken.loads_us) if asked.marks or asked.counters else []
@@ -149,8 +154,7 @@ class Session(Layer[SessionConfig]):
             return
         now = self._now()
         if kept is None:
-            label, found_object = _route(request)
-            kept = Kept(who, now, self._operation(label), label, found_object, AS_WRITTEN, 0.0)
+            kept = Kept(who, now, _asked(request), AS_WRITTEN, 0.0)
         try:
             if 0 < response.status < 400:
                 marks = self._sequences.done(request, sessions[0])
@@ -187,14 +191,15 @@ class Session(Layer[SessionConfig]):
     def _seen(self, answered: Answered) -> Seen:
         """What profiles take in; made when a batch is written, so that few requests wait for it."""
         kept, sessions, status, account, agent, request = answered
-        who, time, operation, label, found_object, before, before_time = kept
+        who, time, asked, before, before_time = kept
+        label, found_object = route_of(*asked)
         network, cloud = self._networks(request[3])
         return Seen(
             time,
             sessions,
             who.credential,
             account,
-            operation,
+            self._operation(label),
             label,
             self._hash(found_object) if found_object else 0,
             number_of(found_object) if found_object else -1,
@@ -267,8 +272,8 @@ class Session(Layer[SessionConfig]):
         return int.from_bytes(hashlib.blake2b(data, digest_size=4, key=self._hash_key).digest(), "big") or 1
 
 
-def _route(request: Request) -> Route:
-    return route_of(request.method, request.path, request.header("QUERY_STRING"), request.shared.route)
+def _asked(request: Request) -> Asked:
+    return Asked(request.method, request.path, request.header("QUERY_STRING"), request.shared.route)
 
 
 def agent_of(header: str) -> str:

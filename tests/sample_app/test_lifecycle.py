@@ -212,6 +212,21 @@ def test_a_webhook_that_overtakes_the_answer_settles(story: Story) -> None:
     assert story.balance() == (97, 0)
 
 
+@pytest.mark.parametrize("stray", ["0" * 32, "f" * 32])
+def test_a_webhook_that_was_caught_and_sent_elsewhere_first_is_still_heard(story: Story, stray: str) -> None:
+    story.service.port(FIRST).submits[:] = [Accepted("job")]
+    story.start()
+    token = story.attempts()[0].token
+    stored = []
+    for sent_to in (stray, stray, token, stray, token):
+        stored.append(story.report(FIRST, sent_to, "finished").get_json()["data"]["stored"])
+
+    assert stored == [True, False, True, False, False]
+    assert story.see()["status"] == "succeeded"
+    assert story.states() == [(FIRST, "won")]
+    assert story.balance() == (97, 0)
+
+
 def test_webhooks_out_of_order_change_nothing(story: Story) -> None:
     story.service.port(FIRST).submits[:] = [Accepted("job")]
     story.start()

@@ -385,25 +385,3 @@ def test_what_no_scan_has_looked_at_is_not_taken_for_idle() -> None:
 
     assert RuleSet(rules).judge(request) == RuleSet(rules, tier="re").judge(request)
     assert RuleSet(rules).judge(request).rule_ids == ()
-
-
-AWAITED = {
-    'SecRule REQUEST_BODY "@contains evil" "id:1,phase:2,deny,chain"\nSecRule REQUEST_HEADERS:X-One "@streq on"': True,
-    'SecRule REQUEST_HEADERS:X-One "@streq on" "id:1,phase:2,deny,chain"\nSecRule REQUEST_BODY "@contains evil"': True,
-    'SecRule REQUEST_BODY "@contains evil" "id:1,phase:2,deny"': False,
-    'SecRule REQUEST_BODY "@contains evil" "id:1,phase:2,deny,chain"\nSecRule ARGS "@contains on"': False,
-    'SecRule REQUEST_BODY "@contains evil" "id:1,phase:2,deny,chain"\nSecRule TIME_HOUR "@ge 0"': False,
-}
-
-
-@pytest.mark.parametrize("text", AWAITED)
-def test_a_part_is_scanned_only_if_the_head_leaves_a_rule_that_looks_at_it(text: str) -> None:
-    rules = RuleSet.parse(f"SecRuleEngine On\nSecRequestBodyAccess On\n{text}")
-    for value in ("on", "off"):
-        for body in (b"q=evil&a=on", b"q=good&a=on"):
-            headers = [("X-One", value), ("Content-Type", "application/x-www-form-urlencoded")]
-            refused = not rules.inspect(method="POST", headers=headers, body=body).verdict.allowed
-            assert refused == (b"evil" in body and (value == "on" or not AWAITED[text]))
-    shortcuts = rules._plan.shortcuts
-    assert shortcuts is not None
-    assert bool(next(part for part in shortcuts.prefilter.parts if part.name == "body").awaited) == AWAITED[text]

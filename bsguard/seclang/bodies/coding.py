@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from dataclasses import dataclass
 from typing import Final
 
 #: Window bits that zlib wants for each coding (RFC 9110 §8.4.1).
@@ -13,24 +14,31 @@ _CODINGS_MAX: Final = 4
 _PIECE_BYTES: Final = 4096
 
 
-def decoded(body: bytes, coding: str, bytes_max: int) -> bytes:
-    """*body* without its codings, cut one byte above *bytes_max*; as it is where it has none, or not those it names.
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A body without its codings; as it was sent where they cannot be taken off."""
 
-    Rules then see what the application will see if it decodes, and what is there if it does not.
-    """
+    body: bytes
+    #: Why they cannot; empty if they can.
+    error: str = ""
+
+
+def decoded(body: bytes, coding: str, bytes_max: int) -> Decoded:
+    """*body* without what Content-Encoding says is put on it, cut one byte above *bytes_max*."""
     names = [name for one in coding.split(",") if (name := one.strip().lower()) not in ("", "identity")]
-    if not names or len(names) > _CODINGS_MAX or any(name not in _WINDOWS for name in names):
-        return body
+    if len(names) > _CODINGS_MAX or any(name not in _WINDOWS for name in names):
+        return Decoded(body, "a content coding that rules cannot see through")
+    inner = body
     for name in reversed(names):  # the last one was put on last
-        inner = _without(body, _WINDOWS[name], bytes_max)
-        if inner is None:
-            return body
-        body = inner
-    return body
+        taken = _without(inner, _WINDOWS[name], bytes_max)
+        if taken is None:
+            return Decoded(body, "a body that is not coded as Content-Encoding says")
+        inner = taken
+    return Decoded(inner)
 
 
 def _without(body: bytes, window: int, bytes_max: int) -> bytes | None:
-    """The content of all members, which gzip may have several of (RFC 1952 §2.2); None if there is not even one."""
+    """The content of all members, which gzip may have several of (RFC 1952 §2.2); None if one is broken or cut off."""
     found = bytearray()
     stream = zlib.decompressobj(window)
     at = 0
@@ -41,6 +49,6 @@ def _without(body: bytes, window: int, bytes_max: int) -> bytes | None:
         try:
             found += stream.decompress(piece, bytes_max + 1 - len(found))
         except zlib.error:
-            return bytes(found) or None
+            return None
         at += len(piece) - len(stream.unused_data)
-    return bytes(found)
+    return bytes(found) if stream.eof or len(found) > bytes_max else None
