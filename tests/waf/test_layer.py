@@ -319,6 +319,14 @@ def test_whatever_an_application_takes_for_json_is_read_as_json(media_type: str)
     assert [(event.rule, event.variables) for event in matched] == [("waf.102001", ("ARGS:json.q",))]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-16-le", "utf-32", "utf-32-be"])
+def test_json_of_any_encoding_is_read_though_its_type_says_nothing(encoding: str) -> None:
+    body = '{"a": "a\\nwhoami"}'.encode(encoding)
+    assert json.loads(body) == {"a": "a\nwhoami"}
+    status, _ = judged(None, "POST", "/", headers={"Content-Type": "text/plain"}, body=body)
+    assert status.startswith("403")
+
+
 OCTAL = "".join(f"\\{ord(char):03o}" for char in "<script>alert(1)</script>")
 
 
