@@ -17,7 +17,7 @@ from bsguard.seclang.operators import integer
 from bsguard.seclang.variables import SCALARS, WRITABLE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from bsguard.seclang.compiler import Runnable
     from bsguard.seclang.macros import Template
@@ -29,6 +29,7 @@ Entry = tuple[bytes, bytes]
 
 #: In a quoted cookie, what Python's parsers undo for the application; rules see the value both ways.
 _QUOTED_PAIR: Final = re.compile(rb"\\(?:([0-3][0-7]{2})|(.))", re.DOTALL)
+_QUOTED_VALUE: Final = re.compile(rb'=\s*+"((?:[^\\"]++|\\.)*+)"', re.DOTALL)
 _EMPTY: Final[list[Entry]] = [(b"", b"")]
 _NOTHING: Final[list[Entry]] = []
 _NO_QUERY: Final = ParsedBody()
@@ -323,9 +324,18 @@ def _cookies(line: bytes) -> list[Entry]:
         name, value = name.strip(), value.strip()
         if name or value:
             found.append((name, value))
-        if b"\\" in value and value[:1] == value[-1:] == b'"':
-            found.append((name, _QUOTED_PAIR.sub(_unquoted, value[1:-1])))
-    return found
+    return [*found, *_quoted_cookies(line)] if b'"' in line else found
+
+
+def _quoted_cookies(line: bytes) -> Iterator[Entry]:
+    """The quoted values that are not what they look like, as applications read them: a semicolon does not end one."""
+    end = 0
+    for match in _QUOTED_VALUE.finditer(line):
+        value = match[1]
+        if b"\\" in value or b";" in value:
+            name = line[line.rfind(b";", end, match.start()) + 1 or end : match.start()]
+            yield name.strip(), _QUOTED_PAIR.sub(_unquoted, value)
+        end = match.end()
 
 
 def _unquoted(match: re.Match[bytes]) -> bytes:

@@ -30,12 +30,15 @@ _OVERLONG: Final = re.compile(
 #: UTF-7 (RFC 2152) of ASCII: every character begins with a zero byte, so the first letter is an A.
 _UTF7: Final = re.compile(rb"\+(A[A-Za-z0-9+/]{2,64})-")
 _LETTERS: Final = rb"(?P<letters>[A-Za-z0-9+/_-]{%d,}+)={0,2}" % BASE64_BYTES_MIN
-#: What may stand before it: nothing, a scheme of authentication, or the path, address or name that it is the last part
-#: of. A slash may be a letter of base64 as well, so both are tried.
+#: What may stand before it: nothing, or the path, address or name that it is the last part of. A slash may be a letter
+#: of base64 as well, so both are tried.
 _BASE64: Final = (
     re.compile(rb"(?P<lead>)" + _LETTERS),
-    re.compile(rb"(?P<lead>(?i:basic )|(?>[\w.:/?=&;,-]*[./=:,](?=\w)))" + _LETTERS),
+    re.compile(rb"(?P<lead>(?>[\w.:/?=&;,-]*[./=:,](?=\w)))" + _LETTERS),
 )
+#: Credentials (RFC 7617 §2), which an application always decodes, however short they are.
+_BASIC: Final = re.compile(rb"(?i)(basic +)([A-Za-z0-9+/_-]++)={0,2}")
+_BASIC_BYTES_MIN: Final = len("Basic Og==")
 #: Control characters other than white space: what holds one is no text. (NUL may be half of UTF-16.)
 _NO_TEXT: Final = bytes({*range(1, 9), 11, 12, *range(14, 32), 127})
 _ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/_-="
@@ -70,20 +73,23 @@ def may_be_wrapped(text: bytes) -> bool:
         return True
     if not text.isascii() and _OVERLONG.search(text):
         return True
-    if len(text) < BASE64_BYTES_MIN:
+    if len(text) < _BASIC_BYTES_MIN:
         return False
-    lines = [line for line in text.split(b"\n") if len(line) >= BASE64_BYTES_MIN]
+    lines = [line for line in text.split(b"\n") if len(line) >= _BASIC_BYTES_MIN]
     return any(_from_base64(line) is not line for line in lines if _looks_like_base64(line))
 
 
 def _looks_like_base64(value: bytes) -> bool:
     """Whether it ends as base64 does, and is no text; :func:`_from_base64` looks closer."""
-    if len(value) - len(value.rstrip(_ALPHABET)) < BASE64_BYTES_MIN:
-        return False
-    return _SPACE not in value or value[:6].lower() == b"basic "
+    if _SPACE in value:
+        return value[:6].lower() == b"basic "
+    return len(value) - len(value.rstrip(_ALPHABET)) >= BASE64_BYTES_MIN
 
 
 def _from_base64(value: bytes) -> bytes:
+    basic = _BASIC.fullmatch(value)
+    if basic is not None:
+        return _credentials(basic) or value
     for pattern in _BASE64:
         match = pattern.fullmatch(value)
         text = None if match is None else _text(match["letters"].translate(_STANDARD))
@@ -92,12 +98,25 @@ def _from_base64(value: bytes) -> bytes:
     return value
 
 
+def _credentials(match: re.Match[bytes]) -> bytes | None:
+    """The scheme and what is behind it; control characters in it keep no application from reading on."""
+    scheme, letters = match.groups()
+    decoded = _decoded(letters.translate(_STANDARD))
+    return None if decoded is None else bytes(scheme) + decoded.translate(None, _NO_TEXT)
+
+
 def _text(letters: bytes) -> bytes | None:
+    decoded = _decoded(letters)
+    if decoded is None or len(decoded.translate(None, _NO_TEXT)) != len(decoded):
+        return None
+    return decoded
+
+
+def _decoded(letters: bytes) -> bytes | None:
+    """What base64 in its standard alphabet stands for, if that is UTF-8."""
     if len(letters) % 4 == 1:
         return None
     decoded = binascii.a2b_base64(letters + b"=" * (-len(letters) % 4))
-    if len(decoded.translate(None, _NO_TEXT)) != len(decoded):
-        return None
     try:
         decoded.decode()
     except UnicodeDecodeError:

@@ -9,6 +9,7 @@ name is the system's resolver's, so a server is best named by its address or in 
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 import struct
 import threading
@@ -42,6 +43,7 @@ _INDEX: Final = b"written"
 
 _COUNTER: Final = struct.Struct("<6d")
 _CHANGE: Final = struct.Struct("<3d")
+_DOUBLE_BYTES: Final = 8
 _RESET_KEYS: Final = 1000
 _QUOTE: Final = re.compile("[`'\"]")
 
@@ -98,7 +100,8 @@ class RedisStore:
         except ImportError:
             raise StoreRefused(f'{url}: the package redis is missing; pip install "bsguard[redis]"') from None
         self.url = url
-        self._errors = (redis.RedisError, OSError)
+        # The latter two come of bytes that are no answers at all.
+        self._errors = (redis.RedisError, OSError, ValueError, RecursionError)
         self._prefix = prefix.encode("utf-8")
         self._connect_seconds = connect_ms / 1000
         self._answer_seconds = answer_ms / 1000
@@ -130,11 +133,13 @@ class RedisStore:
         for key, number in exchanges:
             keys.append(prefix + key)
             arguments.append(number)
-        now, banned, *rest = map(int, self._answer("take", keys, arguments))
+        several = len(counters)
+        now, banned, *rest = self._answer("take", keys, arguments, least=2)
+        if len(rest) != len(marks) + (0 if banned else 2 * several + len(exchanges)):
+            raise self._unexpected()
         held = tuple(map(bool, rest[: len(marks)]))
         if banned:
             return Taken(banned, (), (), held, now)
-        several = len(counters)
         loads, over, before = (
             rest[len(marks) :][:several],
             rest[len(marks) + several :][:several],
@@ -151,7 +156,7 @@ class RedisStore:
         for _, (emission, capacity), units in changes:
             arguments.append(_CHANGE.pack(emission, emission * capacity, units))
         arguments += [lasting_us for _, lasting_us in marks]
-        return [int(load) for load in self._answer("settle", keys, arguments)]
+        return self._answer("settle", keys, arguments, least=len(changes))
 
     def ban(self, now_us: int, key: bytes, until_us: int, /) -> None:
         """See :class:`~bsguard.stores.port.Store`."""
@@ -162,10 +167,10 @@ class RedisStore:
         if not keys:
             return []
         try:
-            found: list[Any] = self._opened().mget([self._prefix + key for key in keys])
+            found: Any = self._opened().mget([self._prefix + key for key in keys])
+            return [_record(data) for data in self._listed(found, len(keys))]
         except self._errors as error:
             raise self._unusable(error) from None
-        return [_record(data) for data in found]
 
     def keep(self, now_us: int, writes: Sequence[Write], records_max: int, /) -> list[bool]:
         """See :class:`~bsguard.stores.port.Store`."""
@@ -174,14 +179,17 @@ class RedisStore:
         arguments: list[bytes | int] = [now_us if self._caller_time else 0, records_max, len(prefix)]
         for _, version, data in writes:
             arguments += [version, data]
-        return [answer == 1 for answer in self._call("keep", keys, arguments)]
+        return [answer == 1 for answer in self._listed(self._call("keep", keys, arguments), len(writes))]
 
     def newest(self, count: int, /) -> list[tuple[bytes, Record]]:
         """See :class:`~bsguard.stores.port.Store`."""
         try:
-            keys: list[Any] = self._opened().zrevrange(self._prefix + _INDEX, 0, count - 1) if count else []
+            answer: Any = self._opened().zrevrange(self._prefix + _INDEX, 0, count - 1) if count else []
         except self._errors as error:
             raise self._unusable(error) from None
+        keys = self._listed(answer)
+        if not all(isinstance(key, bytes) for key in keys):
+            raise self._unexpected()
         pairs = zip(keys, self.records(keys), strict=True)
         return [(key, record) for key, record in pairs if record.version]
 
@@ -216,10 +224,24 @@ class RedisStore:
         if client is not None:
             client.connection_pool.disconnect()
 
-    def _answer(self, name: str, keys: list[bytes], arguments: list[bytes | int]) -> tuple[float, ...]:
-        """The doubles that a script gives."""
+    def _answer(self, name: str, keys: list[bytes], arguments: list[bytes | int], *, least: int) -> list[int]:
+        """The numbers that a script gives as doubles, *least* of them or more."""
         answer = self._call(name, keys, arguments)
-        return struct.unpack(f"<{len(answer) // 8}d", answer)
+        if not isinstance(answer, bytes) or len(answer) % _DOUBLE_BYTES or len(answer) < least * _DOUBLE_BYTES:
+            raise self._unexpected()
+        numbers = struct.unpack(f"<{len(answer) // _DOUBLE_BYTES}d", answer)
+        if not all(map(math.isfinite, numbers)):
+            raise self._unexpected()
+        return [int(number) for number in numbers]
+
+    def _listed(self, answer: Any, count: int = -1) -> list[Any]:
+        """An answer that is a list, of *count* where that is known."""
+        if not isinstance(answer, list) or count not in (-1, len(answer)):
+            raise self._unexpected()
+        return answer
+
+    def _unexpected(self) -> StateUnusable:
+        return StateUnusable(f"{self.url}: an answer that our scripts do not give")
 
     def _call(self, name: str, keys: list[bytes], arguments: list[bytes | int]) -> Any:
         """Run a script; the server keeps it by its digest until it restarts or somebody flushes its scripts."""
@@ -296,8 +318,10 @@ class RedisStore:
         self._client = None
 
 
-def _record(data: bytes | None) -> Record:
+def _record(data: object) -> Record:
     """A record as the server has it: its version, a line end, its data."""
+    if data is not None and not isinstance(data, bytes):
+        raise ValueError("a record that is no text")
     version, _, rest = (data or b"0\n").partition(b"\n")
     return Record(int(version), rest)
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 import signal
+import socketserver
 import subprocess
 import sys
+import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +17,7 @@ import redis
 
 from bsguard.core.errors import StateUnusable
 from bsguard.core.store_url import store_url
-from bsguard.stores.port import Ban, Change, Counter, Rate
+from bsguard.stores.port import Ban, Change, Counter, Rate, Write
 from bsguard.stores.redis import ANSWER_MS, CONNECT_MS, PREFIX, RedisStore, StoreRefused
 from tests.stores.support import KEYS, SECOND, RedisServer, free_port, open_kind
 
@@ -144,6 +147,61 @@ def test_a_server_that_hangs_costs_a_connection_and_an_answer_at_most(redis_serv
             assert time.monotonic() < deadline
     fast.close()
     fresh.close()
+
+
+ANSWERS = {
+    "nothing": b"$-1\r\n",
+    "a number": b":1\r\n",
+    "a word": b"+OK\r\n",
+    "a text of another length": b"$3\r\nabc\r\n",
+    "too few numbers": b"$8\r\n" + bytes(8) + b"\r\n",
+    "too many numbers": b"$240\r\n" + bytes(240) + b"\r\n",
+    "no finite numbers": b"$16\r\n" + b"\xff" * 16 + b"\r\n",
+    "a list of anything": b"*3\r\n:1\r\n$-1\r\n*0\r\n",
+    "a list of garbage": b"*1\r\n$3\r\nabc\r\n",
+    "lists in lists": b"*1\r\n" * 5000,
+    "a number that is none": b":abc\r\n",
+    "another protocol": b"HTTP/1.1 200 OK\r\n\r\n",
+    "bytes": b"\xff\0\r\n",
+}
+
+
+@pytest.fixture(params=ANSWERS.values(), ids=ANSWERS)
+def odd(request: pytest.FixtureRequest) -> Iterator[RedisStore]:
+    """A store at a server that gives one answer to everything."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            while self.request.recv(65_536):
+                self.request.sendall(request.param)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        made = RedisStore(store_url(f"redis://127.0.0.1:{server.server_address[1]}"))
+        yield made
+        made.close()
+        server.shutdown()
+
+
+def test_whatever_a_server_answers_the_store_is_unusable_at_worst(odd: RedisStore) -> None:
+    assert len(ANSWERS) == 13
+    with pytest.raises(StateUnusable):
+        odd.take(0, [Counter(KEY, RATE)], [MARK], [Ban(BAN)])
+    with pytest.raises(StateUnusable):
+        odd.take(0, [Counter(KEY, RATE)])
+    with suppress(StateUnusable):
+        odd.settle(0, [Change(KEY, RATE, 1)], [(MARK, 1)])
+    with suppress(StateUnusable):
+        odd.records([KEY, MARK])
+    with suppress(StateUnusable):
+        odd.newest(3)
+    with suppress(StateUnusable):
+        odd.keep(0, [Write(KEY, 0, b"x")], 10)
+    with suppress(StateUnusable):
+        odd.ban(0, BAN, 1)
+    with suppress(StateUnusable):
+        odd.agree("secret")
 
 
 def test_the_client_repeats_nothing(store: RedisStore) -> None:

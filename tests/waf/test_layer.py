@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
 import pytest
+from werkzeug.sansio.http import parse_cookie
 
 from bsguard import ConfigError, Waf, guard
 from bsguard.core.config import Wanted
@@ -318,10 +319,33 @@ def test_whatever_an_application_takes_for_json_is_read_as_json(media_type: str)
     assert [(event.rule, event.variables) for event in matched] == [("waf.102001", ("ARGS:json.q",))]
 
 
-def test_a_quoted_cookie_is_read_as_the_application_reads_it() -> None:
-    text = "<script>alert(1)</script>"
-    octal = "".join(f"\\{ord(char):03o}" for char in text)
-    status, events = judged(None, "GET", "/", headers={"Cookie": f'a=1; b="{octal}"'})
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-16-le", "utf-32", "utf-32-be"])
+def test_json_of_any_encoding_is_read_though_its_type_says_nothing(encoding: str) -> None:
+    body = '{"a": "a\\nwhoami"}'.encode(encoding)
+    assert json.loads(body) == {"a": "a\nwhoami"}
+    status, _ = judged(None, "POST", "/", headers={"Content-Type": "text/plain"}, body=body)
+    assert status.startswith("403")
+
+
+OCTAL = "".join(f"\\{ord(char):03o}" for char in "<script>alert(1)</script>")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        OCTAL,
+        f";{OCTAL}",
+        f"{OCTAL};",
+        f'\\"{OCTAL}',
+        f"c=d; e={OCTAL}; f",
+        "<scr\\ipt>alert(1)</scr\\ipt>;",
+        "1;\\074script>",
+    ],
+)
+def test_a_quoted_cookie_is_read_as_the_application_reads_it(value: str) -> None:
+    line = f'a=1; b="{value}"; c=2'
+    assert "<script>" in parse_cookie(line)["b"]
+    status, events = judged(None, "GET", "/", headers={"Cookie": line})
     assert status.startswith("403")
     matched = next(event for event in events if event.name == "rule.matched")
     assert matched.variables == ("REQUEST_COOKIES:b",)

@@ -24,6 +24,8 @@ WRAPPED = {
     "base64": (base64.b64encode(TEXT), TEXT),
     "base64 for URLs, without padding": (base64.urlsafe_b64encode(TEXT + b"?").rstrip(b"="), TEXT + b"?"),
     "base64 of a scheme of authentication": (b"Basic " + base64.b64encode(TEXT), b"Basic " + TEXT),
+    "short credentials": (b"Basic " + base64.b64encode(b":'||1--"), b"Basic :'||1--"),
+    "credentials with a control character": (b"BASIC " + base64.b64encode(b"\1" + TEXT), b"BASIC " + TEXT),
     "base64 in data": (b"data:text/html;base64," + base64.b64encode(TEXT), b"data:text/html;base64," + TEXT),
     "base64 behind a path": (b"/v1/items/" + base64.b64encode(TEXT), b"/v1/items/" + TEXT),
     "base64 of base64": (base64.b64encode(base64.b64encode(TEXT)), TEXT),
@@ -37,6 +39,7 @@ LEFT = {
     "a plus": b"a+b +Alpha-beta",
     "base64 of bytes": b"iVBORw0KGgoAAAANSUhEUgAA",
     "a short word": b"abcdefghijkl",
+    "what only looks like credentials": b"basic plan",
     "a token": b"bsk_2365ae65797dd296_83ce21ef2dcd8a2b",
     "good UTF-8": "Zażółć 日本語 😀".encode(),
     "bad UTF-8": b"\xff\xfe\x80",
@@ -56,7 +59,7 @@ def test_what_is_none_is_left_alone(value: bytes) -> None:
 
 
 def test_the_tables_are_whole() -> None:
-    assert (len(WRAPPED), len(LEFT)) == (17, 10)
+    assert (len(WRAPPED), len(LEFT)) == (19, 11)
 
 
 def test_more_layers_than_the_limit_are_left() -> None:

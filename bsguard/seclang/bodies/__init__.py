@@ -21,9 +21,13 @@ if TYPE_CHECKING:
 __all__ = ["PROCESSORS", "Limits", "Pairs", "ParsedBody", "parse_urlencoded", "parts_of_plain"]
 
 
+#: White space, byte order marks, and what UTF-16 and UTF-32 put before a character.
+_BEFORE_JSON: Final = b" \t\r\n\f\v\0\xff\xfe\xef\xbb\xbf"
+
+
 def parts_of_plain(body: bytes, limits: Limits) -> list[bytes]:
     """Names and values of a body whose media type nothing reads, if it looks like JSON or like a form all the same."""
-    is_json = body.lstrip()[:1] in (b"{", b"[")
+    is_json = body.lstrip(_BEFORE_JSON)[:1] in (b"{", b"[")
     parsed = parse_json(body, limits) if is_json else parse_urlencoded(body, limits)
     return [part for pair in parsed.arguments for part in pair if part != body]
 

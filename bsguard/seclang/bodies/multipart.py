@@ -61,7 +61,8 @@ def parse_multipart(body: bytes, content_type: bytes, limits: Limits) -> ParsedB
     )
 
 
-_BOUNDARY: Final = re.compile(rb'(?i)\b(boundary)(\s*)=(\s*)("[^"]*"?|[^;]*)')
+#: With the marks of RFC 2231 too, by which some frameworks let another parameter replace this one.
+_BOUNDARY: Final = re.compile(rb'(?i)\b(boundary(?:\*[\d*]*)?)(\s*)=(\s*)("[^"]*"?|[^;]*)')
 #: RFC 2046 §5.1.1, and 70 characters at most.
 _BOUNDARY_TEXT: Final = re.compile(rb"[0-9A-Za-z'()+_,\-./:=? ]{1,70}")
 #: What may stand behind the boundary; behind the last one frameworks let anything stand.
