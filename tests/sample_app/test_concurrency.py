@@ -129,7 +129,7 @@ def test_a_process_that_stops_hands_its_leases_back(story: Story) -> None:
     story.start()
     parts, now = story.service.parts, story.service.clock()
     with parts.database.writing() as connection:
-        assert leases.take(connection, story.generation_id, parts.who, now, now + 60_000)
+        assert leases.take(connection, story.generation_id, leases.thread_of(parts.who), now, now + 60_000)
     assert story.sweep(3)["status"] == "running"
     story.service.port("replicate").polls[:] = []
     parts.stop()
