@@ -74,10 +74,10 @@ class Arguments:
 
     def add(self, name: bytes, value: bytes) -> None:
         """Keep one; raises :class:`LimitPassed` in its stead."""
-        pairs = self.pairs
-        self._names_room -= len(name)
-        if len(name) > self._name_bytes_max or self._names_room < 0 or len(pairs) >= self._arguments_max:
-            raise self._passed(len(name))
+        pairs, length = self.pairs, len(name)
+        self._names_room = room = self._names_room - length
+        if length > self._name_bytes_max or room < 0 or len(pairs) >= self._arguments_max:
+            raise self._passed(length)
         pairs.append((name, value))
 
     def count_name(self, length: int) -> None:
