@@ -259,20 +259,22 @@ def test_a_body_that_only_says_it_is_compressed_is_looked_at_as_it_is() -> None:
 
 
 FORM = b"page=1&q=fine"
+#: Without the time in it, which would be part of the names of the cases.
+PACKED = gzip.compress(FORM, mtime=0)
 
 
 @pytest.mark.parametrize(
     ("coding", "body", "status"),
     [
-        ("gzip", gzip.compress(FORM), "200"),
+        ("gzip", PACKED, "200"),
         ("", FORM, "200"),
         ("identity", FORM, "200"),
         ("br", FORM, "400"),
         ("zstd", b"", "200"),
-        ("gzip, br", gzip.compress(FORM), "400"),
+        ("gzip, br", PACKED, "400"),
         ("gzip", FORM, "400"),
-        ("gzip", gzip.compress(FORM)[:-9], "400"),
-        ("gzip", gzip.compress(FORM) + b"&q=more", "400"),
+        ("gzip", PACKED[:-9], "400"),
+        ("gzip", PACKED + b"&q=more", "400"),
         ("deflate", zlib.compress(FORM)[:6], "400"),
         ("x-gzip," * 5, FORM, "400"),
     ],
