@@ -96,7 +96,7 @@ def take_in(profile: Profile, seen: Seen, everybody: Everybody, *, frozen: bool)
     _take_pace(profile, seen)
     _take_place(profile, seen)
     again = _take_route(profile, seen, everybody, frozen=frozen)
-    if not (seen.object and _take_object(profile, seen, everybody)) and not again:
+    if not (seen.object and _take_object(profile, seen, everybody, frozen=frozen)) and not again:
         _count(profile, seen)
 
 
@@ -245,7 +245,7 @@ def pair_of(before: int, operation: int) -> int:
     return (before * 0x9E3779B1 + operation * 0x85EBCA77 >> 7) & 0xFFFFFF or 1
 
 
-def _take_object(profile: Profile, seen: Seen, everybody: Everybody) -> bool:
+def _take_object(profile: Profile, seen: Seen, everybody: Everybody, *, frozen: bool) -> bool:
     """Whether it is the next one in a list that is read from end to end, as far as the list goes."""
     collections = profile.collections
     one = collections.pop(seen.operation, None)
@@ -260,9 +260,10 @@ def _take_object(profile: Profile, seen: Seen, everybody: Everybody) -> bool:
     if seen.number >= 0:
         old = max(one.top, everybody.known.top(seen.operation, profile.day))
         one.fresh += seen.number < old and one.known & filtered != filtered
-        if not missing:
+        if seen.status < 400:  # a number that was refused, as too large, is no object beside which others are old
             one.top = max(one.top, seen.number)
-            everybody.add_top(seen.operation, profile.day, seen.number)
+            if not frozen:
+                everybody.add_top(seen.operation, profile.day, seen.number)
     one.seen |= bit
     one.known |= filtered
     stride = seen.number - one.last if min(seen.number, one.last) >= 0 else 0

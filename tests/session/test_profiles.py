@@ -113,6 +113,19 @@ def test_success_alone_is_no_acceptance_where_the_application_names_nobody() -> 
     assert len(newest(bench.store, 10)) == 1
 
 
+@pytest.mark.parametrize(("status", "top"), [(200, 9), (304, 9), (400, -1), (401, -1), (404, -1), (422, -1), (503, -1)])
+def test_only_an_object_that_was_there_tells_everybody_how_high_numbers_go(status: int, top: int) -> None:
+    everybody, profile = Everybody(), Profile()
+    take_in(profile, seen(object=77, number=9, status=status), everybody, frozen=False)
+    assert everybody.known.top(5, profile.day + 1) == everybody.learned.top(5, profile.day + 1) == top
+
+
+def test_nobody_learns_how_high_numbers_go_from_a_session_that_is_an_anomaly() -> None:
+    everybody, profile = Everybody(), Profile()
+    take_in(profile, seen(object=77, number=9), everybody, frozen=True)
+    assert everybody.known.top(5, profile.day + 1) == -1
+
+
 def test_only_hashes_are_kept() -> None:
     bench = Bench()
     for path in ("/v1/files/secret-object-77", "/v1/search", "/v1/models"):
