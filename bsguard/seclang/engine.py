@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from bsguard.seclang.compiler import Machine
 from bsguard.seclang.operators import integer
+from bsguard.seclang.prefilter import EVERYTHING
 from bsguard.seclang.prefilter.chains import CHANGES_CASE
 from bsguard.seclang.request import NO_EXCLUSIONS, Found, Inspection, Match, Verdict
 from bsguard.seclang.transaction import Transaction
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 _LOGGING: Final = 5
 #: Variables of which the prefilter has seen everything once it has looked at the head.
 _OF_HEADERS: Final = frozenset({"REQUEST_HEADERS", "REQUEST_HEADERS_NAMES"})
-#: All bits: nothing is known.
-_EVERYTHING: Final = -1
 #: Part of the names of the TX entries in which rules add up what they have found.
 _SCORE: Final = b"anomaly_score"
 
@@ -298,7 +297,7 @@ class Engine:
             if seen is not None and target.name not in seen.covers:
                 seen = None
             if scanned is not None:
-                found = transaction.found if target.name in _OF_HEADERS else _EVERYTHING if seen is None else seen.found
+                found = transaction.found if target.name in _OF_HEADERS else EVERYTHING if seen is None else seen.found
                 if not found & scanned.bit:
                     continue
             entries = self._selected(rule, target)

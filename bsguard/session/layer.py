@@ -117,21 +117,21 @@ class Session(Layer[SessionConfig]):
         session = who.sessions[0] if who.sessions else who.credential
         if not session:
             return ALLOW
-        now = self._now()
+        now, of_route = self._now(), _asked(request)
         self._sequences.update(self.overrides.active("sequence", now))
         trail, throttled, bans = self._session_keys(who)
         if not (self._sequences.rules or throttled or bans):  # nothing that the store says could matter
-            request.memo[self] = Kept(who, now, _asked(request), AS_WRITTEN, 0.0)
+            request.memo[self] = Kept(who, now, of_route, AS_WRITTEN, 0.0)
             return ALLOW
         asked = self._sequences.ask(request, session)
-        operation = self._operation(route_of(*_asked(request)).label)
+        operation = self._operation(route_of(*of_route).label)
         number = int(now * _TIME_STEPS) << _OPERATION_BITS | operation
         now_us = int(now * 1_000_000)
         marks = (*asked.marks, *throttled) if asked.marks else throttled
         taken = self.store.take(now_us, asked.counters, marks, bans, (Exchange(trail, number),))
         before = taken.before[0] if taken.before else 0
         when = (before >> _OPERATION_BITS) / _TIME_STEPS
-        request.memo[self] = Kept(who, now, _asked(request), before & _OPERATION_MASK, when)
+        request.memo[self] = Kept(who, now, of_route, before & _OPERATION_MASK, when)
         if taken.banned_until_us:
             return Verdict((DENIED,))
         found = asked.broken(taken.marks, taken.over, taken.loads_us) if asked.marks or asked.counters else []

@@ -197,7 +197,7 @@ def _skipped(profile: Profile, population: Population, operation: int) -> float:
 
 
 def _excess(profile: Profile, population: Population, name: str, count: float, least: float) -> float:
-    """Points for *count* beside the ring *name*; none for what does not exceed *least*, where chance reigns."""
+    """Points for *count* beside the ring *name*; none below *least*, where chance reigns."""
     ring = profile.ring(name)
     if len(ring) < OWN_DAYS_MIN or count < least:
         return 0.0

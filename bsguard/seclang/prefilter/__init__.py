@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from bsguard.seclang.request import Request
     from bsguard.seclang.transaction import Transaction
 
+#: All bits: nothing is known, so everything may match.
+EVERYTHING: Final = -1
 #: Methods and protocols are short; what is longer is not worth remembering.
-SHORT_BYTES_MAX: Final = 64
+_SHORT_BYTES_MAX: Final = 64
 #: Scalars that requests repeat, besides the request line, and the fields of a request that they are.
 REMEMBERED: Final = {"REMOTE_ADDR": "client"}
 
@@ -143,8 +145,8 @@ class Prefilter:
 
     def candidates(self, transaction: Transaction) -> int:
         """The bits of links that may match what the transaction holds now."""
-        if transaction.found < 0:
-            transaction.found = self.of_repeated(transaction.request) | self._of_head_line(transaction)
+        if transaction.found == EVERYTHING:
+            transaction.found = self.of_repeated(transaction.request) | self.of_line(transaction)
         if transaction.is_changed:
             transaction.is_changed = False
             transaction.found_later = self.of_parts(transaction)
@@ -174,18 +176,17 @@ class Prefilter:
             found |= self.heads.of_scalar(name, getattr(request, REMEMBERED[name]))
         return found
 
-    def _of_head_line(self, transaction: Transaction) -> int:
+    def of_line(self, transaction: Transaction) -> int:
         """The bits of links on the request line, remembered."""
-        request = transaction.request
-        key = request.method, digest(request.target), request.protocol
-        found = self.remembered_lines.get(key)
+        key = line_key(transaction.request)
+        found = None if key is None else self.remembered_lines.get(key)
         if found is None:
-            found = self.of_line(transaction)
-            if len(request.method) + len(request.protocol) <= SHORT_BYTES_MAX:
+            found = self._of_line(transaction)
+            if key is not None:
                 self.remembered_lines.put(key, found)
         return found
 
-    def of_line(self, transaction: Transaction) -> int:
+    def _of_line(self, transaction: Transaction) -> int:
         """The bits of links on the request line and what it is made of; what the scan finds is evaluated."""
         found = 0
         for name, links in self.scalars:
@@ -202,6 +203,13 @@ class Prefilter:
             if any(link.matches(transaction.first(name)) for name in names):
                 found |= bit
         return found
+
+
+def line_key(request: Request) -> tuple[bytes, bytes, bytes] | None:
+    """What stands for a request line in a memory; None if it is not worth remembering."""
+    if len(request.method) + len(request.protocol) > _SHORT_BYTES_MAX:
+        return None
+    return request.method, digest(request.target), request.protocol
 
 
 def _of_part(transaction: Transaction, part: Part) -> int:

@@ -1,9 +1,10 @@
 """A first glance at a request, for the many in which there is nothing that any rule waits for.
 
-A request is looked at piece by piece: each header, the target, the cookies, the body. Each piece is shown to the
+A request is looked at piece by piece: each header, the target, the cookies. Each piece is shown to the
 prefilter in a transaction that holds nothing else, so it is read as the engine reads it, and what comes of a piece
 is remembered where requests repeat it. A rule needs the bits of all its gates, and a value is in one piece or another;
-so where all pieces together lack the bits of every rule, no rule can match, and the engine need not be set up.
+so where all pieces together lack the bits of every rule, no rule can match the head. Without a body the engine need not
+be set up then; with one it goes on from what was found.
 
 Nothing here knows a rule. A set of rules has no glance if one of them runs whatever a request holds.
 """
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from bsguard.seclang.prefilter import SHORT_BYTES_MAX
+from bsguard.seclang.prefilter import EVERYTHING, line_key
 from bsguard.seclang.prefilter.recall import Recall, digest
 from bsguard.seclang.request import Request
 from bsguard.seclang.transaction import Transaction
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 _PHASES: Final = (1, 2)
 #: Targets and cookies that are remembered, each at most twice.
 _REMEMBERED: Final = 2048
-_EVERYTHING: Final = -1
 
 
 class Glance:
@@ -74,13 +74,13 @@ class Glance:
 
     def _of_target(self, request: Request) -> int:
         """What the request line has; all bits where the query is more than rules look at."""
-        key = request.method, digest(request.target), request.protocol
-        found = self._targets.get(key)
+        key = line_key(request)
+        found = None if key is None else self._targets.get(key)
         if found is None:
             alone = Transaction(Request(request.method, request.target, protocol=request.protocol), self._limits, {})
-            of_parts = self._prefilter.of_parts(alone) if alone.unread is None else _EVERYTHING
+            of_parts = self._prefilter.of_parts(alone) if alone.unread is None else EVERYTHING
             found = self._prefilter.of_line(alone) | of_parts
-            if len(request.method) + len(request.protocol) <= SHORT_BYTES_MAX:
+            if key is not None:
                 self._targets.put(key, found)
         return found
 
