@@ -42,21 +42,13 @@ _NETWORK_BITS: Final = {4: 16, 6: 32}
 _AGENT_CHARS_MAX: Final = 200
 
 
-class Asked(NamedTuple):
-    """What tells the route of a request."""
-
-    method: str
-    path: str
-    query: str
-    template: str
-
-
 class Kept(NamedTuple):
     """What the layer keeps of a request until its answer is complete."""
 
     who: Who
     time: float
-    asked: Asked
+    #: The template of the path, empty where nobody knows it.
+    template: str
     #: The operation before, and when.
     before: int
     before_time: float
@@ -70,6 +62,7 @@ class Answered(NamedTuple):
     status: int
     account: str
     agent: str
+    query: str
     #: Id, method, path, client, surface.
     request: tuple[str, str, str, str, str]
 
@@ -117,21 +110,23 @@ class Session(Layer[SessionConfig]):
         session = who.sessions[0] if who.sessions else who.credential
         if not session:
             return ALLOW
-        now, of_route = self._now(), _asked(request)
+        now, template = self._now(), request.shared.route
         self._sequences.update(self.overrides.active("sequence", now))
         trail, throttled, bans = self._session_keys(who)
         if not (self._sequences.rules or throttled or bans):  # nothing that the store says could matter
-            request.memo[self] = Kept(who, now, of_route, AS_WRITTEN, 0.0)
+            request.memo[self] = Kept(who, now, template, AS_WRITTEN, 0.0)
             return ALLOW
         asked = self._sequences.ask(request, session)
-        operation = self._operation(route_of(*of_route).label)
+        operation = self._operation(
+            route_of(request.method, request.path, request.header("QUERY_STRING"), template).label
+        )
         number = int(now * _TIME_STEPS) << _OPERATION_BITS | operation
         now_us = int(now * 1_000_000)
         marks = (*asked.marks, *throttled) if asked.marks else throttled
         taken = self.store.take(now_us, asked.counters, marks, bans, (Exchange(trail, number),))
         before = taken.before[0] if taken.before else 0
         when = (before >> _OPERATION_BITS) / _TIME_STEPS
-        request.memo[self] = Kept(who, now, of_route, before & _OPERATION_MASK, when)
+        request.memo[self] = Kept(who, now, template, before & _OPERATION_MASK, when)
         if taken.banned_until_us:
             return Verdict((DENIED,))
         found = asked.broken(taken.marks, taken.over, taken.loads_us) if asked.marks or asked.counters else []
@@ -154,7 +149,7 @@ class Session(Layer[SessionConfig]):
             return
         now = self._now()
         if kept is None:
-            kept = Kept(who, now, _asked(request), AS_WRITTEN, 0.0)
+            kept = Kept(who, now, request.shared.route, AS_WRITTEN, 0.0)
         try:
             if 0 < response.status < 400:
                 marks = self._sequences.done(request, sessions[0])
@@ -168,6 +163,7 @@ class Session(Layer[SessionConfig]):
                     response.status,
                     request.shared.account or "",
                     request.header("HTTP_USER_AGENT"),
+                    request.header("QUERY_STRING"),
                     (
                         request.shared.id,
                         request.method,
@@ -190,10 +186,11 @@ class Session(Layer[SessionConfig]):
 
     def _seen(self, answered: Answered) -> Seen:
         """What profiles take in; made when a batch is written, so that few requests wait for it."""
-        kept, sessions, status, account, agent, request = answered
-        who, time, asked, before, before_time = kept
-        label, found_object = route_of(*asked)
-        network, cloud = self._networks(request[3])
+        kept, sessions, status, account, agent, query, request = answered
+        who, time, template, before, before_time = kept
+        _, method, path, client, _ = request
+        label, found_object = route_of(method, path, query, template)
+        network, cloud = self._networks(client)
         return Seen(
             time,
             sessions,
@@ -271,10 +268,6 @@ class Session(Layer[SessionConfig]):
         """32 bits of a keyed hash, never 0."""
         data = text.encode("utf-8", "surrogatepass")
         return int.from_bytes(hashlib.blake2b(data, digest_size=4, key=self._hash_key).digest(), "big") or 1
-
-
-def _asked(request: Request) -> Asked:
-    return Asked(request.method, request.path, request.header("QUERY_STRING"), request.shared.route)
 
 
 def agent_of(header: str) -> str:
